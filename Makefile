@@ -1,0 +1,52 @@
+# The two commands: `make shop` and `make test`. Both need nothing but Python 3.11 and make.
+
+PYTHON ?= python3
+PORT ?= 8080
+BIN := .venv/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help shop test quick lint types tests wheel coverage format clean
+
+help: ## show this list
+	@sed -n 's/^\([a-z ]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 28
+
+shop: .venv/shop ## run the example shop on http://127.0.0.1:8080 (PORT=... for another)
+	@$(BIN)/uvicorn examples.shop.app:app --port $(PORT)
+
+test: .venv/dev ## everything CI runs: lint, types, wheel, tests
+	scripts/lint
+	scripts/types
+	scripts/wheel
+	scripts/tests
+
+quick: .venv/dev ## the unit tests only
+	@scripts/tests -m "not slow" --ignore=tests/crash --ignore=tests/test_docs.py
+
+lint types tests wheel: .venv/dev ## one part of `make test`
+	@scripts/$@
+
+coverage: .venv/dev ## branches of core/ that no unit test or property reaches
+	@$(BIN)/coverage run -m pytest -q tests/core tests/properties
+	@$(BIN)/coverage report --skip-covered
+
+format: .venv/dev ## let ruff mend what it can
+	@scripts/lint --fix
+
+clean: ## remove the virtual environment and all caches
+	rm -rf .venv .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+
+# The stamps: made again when pyproject.toml changes, so that a second run starts at once.
+.venv/shop: pyproject.toml | $(BIN)/python
+	@echo "Installing the shop's dependencies into .venv ..."
+	@$(BIN)/python -m pip install --quiet --editable '.[server,client]'
+	@touch $@
+
+.venv/dev: pyproject.toml | $(BIN)/python
+	@echo "Installing the development tools into .venv ..."
+	@$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1' # knows dependency groups
+	@$(BIN)/python -m pip install --quiet --editable '.[server,client]' --group dev
+	@touch $@
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("durable needs Python 3.11 or newer, and $(PYTHON) is " + sys.version.split()[0] + ": make PYTHON=python3.11")'
+	@$(PYTHON) -m venv .venv

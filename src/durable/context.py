@@ -1,0 +1,302 @@
+"""What a handler is given: typed verbs over a Machine.
+
+A verb journals at once and returns; only ``await`` waits. So the order in the journal is the order in the source. On
+replay a verb finds what it journaled, does nothing again, and its future has the same answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timedelta
+from functools import cached_property
+from random import Random
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, TypeVarTuple, overload
+from uuid import UUID
+
+from durable.action import outside_steps, prepare
+from durable.core.awaits import Await, One
+from durable.core.outcome import Failure, Outcome, Success
+from durable.futures import CallFuture, DurableFuture, Journaled, answered, check_duration
+from durable.machine import Machine, Outgoing
+from durable.retry import RetryPolicy
+from durable.serde import check_text, decoder, encode
+from durable.state import Promise, Readable, State
+
+if TYPE_CHECKING:
+    from durable.service import Handler
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+P = ParamSpec("P")
+Args = TypeVarTuple("Args")
+
+
+class Sent:
+    """A one-way call that has been journaled."""
+
+    def __init__(self, machine: Machine, id: str) -> None:
+        self.id = id
+        """The callee's invocation id, the same on every attempt."""
+        self._machine = machine
+
+    def cancel(self) -> None:
+        """Ask the callee to stop; one that has not started will not."""
+        outside_steps(self._machine).cancel(self.id)
+
+
+class Awakeable(Journaled[T_co]):
+    """A future that the outside world completes, by its ``id``."""
+
+    def __init__(self, machine: Machine, tree: One, read: Callable[[], T_co], id: str) -> None:
+        super().__init__(machine, tree, read)
+        self.id = id
+        """The same on every attempt. Whoever holds it can complete the awakeable; the first to do so counts."""
+
+
+class DurablePromise(DurableFuture[T]):
+    """A workflow's named promise; that it is waited for is journaled when it is awaited or combined."""
+
+    def __init__(self, machine: Machine, promise: Promise[T]) -> None:
+        super().__init__(machine)
+        self._owner = machine
+        self._promise = promise
+
+    @cached_property
+    def _waited(self) -> One:
+        return outside_steps(self._owner).promise(self._promise.name)
+
+    def _tree(self) -> Await:
+        return self._waited
+
+    def _read(self) -> T:
+        return answered(self._owner, self._waited, self._promise.decode)()
+
+    def peek(self) -> DurableFuture[T | None]:
+        """The value if it is there already, without waiting; a rejection is raised."""
+        machine = outside_steps(self._owner)
+        slot = machine.peek_promise(self._promise.name)
+
+        def read() -> T | None:
+            if machine.outcome(slot.slot) == Success(None):
+                return None
+            return answered(machine, slot, self._promise.decode)()
+
+        return Journaled(machine, slot, read)
+
+    def resolve(self, value: T, /) -> DurableFuture[None]:
+        """Complete it with ``value``; raises :class:`TerminalError` with status 409 if it was completed before."""
+        return self._complete(Success(encode(value, self._promise.title)))
+
+    def reject(self, message: str, /, *, status: int = 500) -> DurableFuture[None]:
+        """Complete it with a failure, which everyone who waits for it gets; 409 if it was completed before."""
+        return self._complete(Failure(status, message))
+
+    def _complete(self, outcome: Outcome) -> DurableFuture[None]:
+        machine = outside_steps(self._owner)
+        slot = machine.complete_promise(self._promise.name, outcome)
+        return Journaled(machine, slot, answered(machine, slot, _nothing))
+
+
+class Context:
+    """What every handler is given."""
+
+    def __init__(self, machine: Machine, /) -> None:
+        self._attempt = machine
+
+    @property
+    def _machine(self) -> Machine:
+        return outside_steps(self._attempt)
+
+    @property
+    def invocation_id(self) -> str:
+        return self._attempt.invocation_id
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The request's headers, as its caller sent them."""
+        return self._attempt.headers
+
+    @property
+    def identity(self) -> str | None:
+        """Who called, as the ingress authenticated it; never taken from a client's header.
+
+        It travels by itself with every call and send that a handler makes.
+        """
+        return self._attempt.identity
+
+    @property
+    def random(self) -> Random:
+        """Seeded by the invocation: the same numbers on every attempt."""
+        outside_steps(self._attempt)  # drawn inside a step, a replay would miss them
+        return self._random
+
+    @cached_property
+    def _random(self) -> Random:
+        return Random(self._attempt.seed)
+
+    def uuid(self) -> UUID:
+        """A random UUID, the same on every attempt."""
+        return UUID(int=self.random.getrandbits(128), version=4)
+
+    @overload
+    def run(
+        self, name: str, action: Callable[[*Args], Awaitable[T]], /, *args: *Args, retry: RetryPolicy | None = None
+    ) -> DurableFuture[T]: ...
+    @overload
+    def run(
+        self, name: str, action: Callable[[*Args], T], /, *args: *Args, retry: RetryPolicy | None = None
+    ) -> DurableFuture[T]: ...
+    def run(
+        self, name: str, action: Callable[[*Args], object], /, *args: *Args, retry: RetryPolicy | None = None
+    ) -> DurableFuture[object]:
+        """Do something in the outside world, and remember its result.
+
+        An ``async`` action runs on the event loop, any other in a worker thread. Its result is journaled, and read
+        back as the type that the action declares to return; without a declaration, it has to be plain JSON. A
+        :class:`TerminalError` is journaled too; any other exception is retried, as ``retry`` or the handler's policy
+        says. On replay a recorded action does not run; one that was cut off by a crash runs again.
+        """
+        machine = self._machine
+        step = prepare(machine, name, action, args)
+        slot = machine.run(name, step.action, retry)
+        return Journaled(machine, slot, answered(machine, slot, step.decode))
+
+    def call(self, handler: Handler[P, T], /, *args: P.args, **kwargs: P.kwargs) -> CallFuture[T]:
+        """Call another handler; its result is awaited, a failure raised as :class:`TerminalError`.
+
+        The call is made at once, and once: a replay finds the callee that it called.
+        """
+        machine, outgoing = self._machine, _outgoing(handler, args, kwargs)
+        invocation_id, slot = machine.call(outgoing)
+        return CallFuture(machine, slot, answered(machine, slot, handler.decode_output), invocation_id)
+
+    def send(self, handler: Handler[P, object], /, *args: P.args, **kwargs: P.kwargs) -> Sent:
+        """Call another handler without waiting."""
+        machine, outgoing = self._machine, _outgoing(handler, args, kwargs)
+        return Sent(machine, machine.send(outgoing, None))
+
+    def send_later(self, delay: timedelta, handler: Handler[P, object], /, *args: P.args, **kwargs: P.kwargs) -> Sent:
+        """Call another handler without waiting, once ``delay`` has passed.
+
+        The delay counts from the first attempt; a replay does not restart it.
+        """
+        check_duration(delay, "a delay")
+        machine, outgoing = self._machine, _outgoing(handler, args, kwargs)
+        return Sent(machine, machine.send(outgoing, delay))
+
+    def sleep(self, duration: timedelta, /) -> DurableFuture[None]:
+        """Wait. The time counts from the first attempt that came here, and passes while the engine is down."""
+        check_duration(duration, "a sleep")
+        machine = self._machine
+        slot = machine.sleep(duration)
+        return Journaled(machine, slot, answered(machine, slot, _nothing))
+
+    def awakeable(self, type: type[T], /) -> Awakeable[T]:
+        """A future to be completed from outside, through the engine, the ingress or another handler."""
+        machine = self._machine
+        decode = decoder(type, "the value of an awakeable")
+        id, slot = machine.awakeable()
+        return Awakeable(machine, slot, answered(machine, slot, decode), id)
+
+    def resolve_awakeable(self, id: str, value: object, /) -> None:
+        self._machine.complete_awakeable(id, Success(encode(value, "the value of an awakeable")))
+
+    def reject_awakeable(self, id: str, message: str, /) -> None:
+        """Complete it with a failure of status 500."""
+        self._machine.complete_awakeable(id, Failure(500, message))
+
+    def signal(self, name: str, type: type[T], /) -> DurableFuture[T]:
+        """Wait for a named signal sent to this invocation; each call takes the next one of that name."""
+        check_text(name, "the name of a signal")
+        machine = self._machine
+        decode = decoder(type, f"signal {name!r}")
+        slot = machine.signal(name)
+        return Journaled(machine, slot, answered(machine, slot, decode))
+
+    def send_signal(self, invocation_id: str, name: str, value: object, /) -> None:
+        """Send a signal to an invocation that has started; one that has not, or has ended, will not see it."""
+        check_text(name, "the name of a signal")
+        self._machine.send_signal(invocation_id, name, Success(encode(value, f"signal {name!r}")))
+
+    def attach(self, invocation_id: str, type: type[T], /) -> DurableFuture[T]:
+        """The result of another invocation."""
+        machine = self._machine
+        decode = decoder(type, f"the output of {invocation_id}")
+        slot = machine.attach(invocation_id)
+        return Journaled(machine, slot, answered(machine, slot, decode))
+
+    def cancel(self, invocation_id: str, /) -> None:
+        """Ask another invocation to stop: the next ``await`` in its handler raises."""
+        self._machine.cancel(invocation_id)
+
+    def now(self) -> DurableFuture[datetime]:
+        """The time, in UTC, the same on every attempt."""
+        machine = self._machine
+        moment, known = machine.now()
+        return Journaled(machine, known, lambda: moment)
+
+
+class _KeyedContext(Context):
+    """Reads the state of its key."""
+
+    @property
+    def key(self) -> str:
+        return self._attempt.key
+
+    def get(self, state: Readable[T], /) -> DurableFuture[T]:
+        """The state's value, or its default: as this invocation sees it now, and on every replay."""
+        machine = self._machine
+        raw, known = machine.get(state.name)
+        return Journaled(machine, known, lambda: state.decode(raw))
+
+    def state_keys(self) -> DurableFuture[list[str]]:
+        """The names of the states that are set."""
+        machine = self._machine
+        names, known = machine.state_keys()
+        return Journaled(machine, known, lambda: list(names))
+
+
+class _WritableContext(_KeyedContext):
+    """Writes the state of its key. A write is durable with the command that made it, also if the handler fails."""
+
+    def set(self, state: State[T], value: T, /) -> None:
+        self._machine.set(state.name, encode(value, state.title))
+
+    def clear(self, state: State[T], /) -> None:
+        """Back to the default."""
+        self._machine.clear(state.name)
+
+    def clear_all(self) -> None:
+        """Every state of this key, also those that no attribute names any more."""
+        self._machine.clear_all()
+
+
+class ObjectSharedContext(_KeyedContext):
+    """What a shared handler of a virtual object is given: state, read-only."""
+
+
+class ObjectContext(ObjectSharedContext, _WritableContext):
+    """What an exclusive handler of a virtual object is given: state, to read and write."""
+
+
+class WorkflowSharedContext(_KeyedContext):
+    """What a workflow's other handlers are given: promises, and state, read-only."""
+
+    def promise(self, promise: Promise[T], /) -> DurablePromise[T]:
+        return DurablePromise(self._machine, promise)
+
+
+class WorkflowContext(WorkflowSharedContext, _WritableContext):
+    """What a workflow's ``run`` is given: promises, and state, to read and write."""
+
+
+def _nothing(raw: bytes) -> None:
+    """The result of a step that only succeeds or fails."""
+
+
+def _outgoing(handler: Handler[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Outgoing:
+    if not hasattr(handler, "outgoing"):
+        raise TypeError(
+            f"{handler!r} is not a reference to a handler; take one from the class, as in UserSession.add_item"
+        )
+    return handler.outgoing(args, kwargs)

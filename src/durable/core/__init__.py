@@ -1,0 +1,1 @@
+"""The engine without I/O: no await, no clock, no disk, no randomness. It is given ``now``, ids and bytes."""

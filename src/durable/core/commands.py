@@ -1,0 +1,168 @@
+"""What each command of a handler does, beside standing in its journal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from durable.core import entries as e
+from durable.core import lifecycle
+from durable.core.ids import InvocationId
+from durable.core.invocation import Caller, InstanceId, Kind, Request, Status
+from durable.core.ledger import Ledger, Resident
+from durable.core.lifecycle import Needed
+from durable.core.outcome import Failure, Outcome, Success
+
+PROMISE_COMPLETED = Failure(409, "promise was already completed")
+
+
+def needs(ledger: Ledger, resident: Resident, command: e.AnyCommand) -> Iterator[Needed]:
+    """The invocations and keys that must be resident before ``command`` is decided."""
+    match command:
+        case e.Call() | e.Send():
+            request = _request(ledger, resident, command)
+            if request is not None:
+                yield from lifecycle.accept_needs(request, command.invocation_id)
+        case e.Attach():
+            yield command.invocation_id
+        case e.SendSignal() | e.CompleteAwakeable():
+            yield command.invocation_id
+            target = ledger.invocations.get(command.invocation_id)
+            if target is not None:
+                yield from lifecycle.signal_needs(ledger, target, command.signal)
+        case e.CompletePromise():
+            for caller in ledger.instance_of(resident.invocation).listeners.get(command.name, ()):
+                yield caller.id
+        case _:
+            pass
+
+
+def apply(ledger: Ledger, resident: Resident, command: e.AnyCommand, now_ms: int) -> None:
+    """Record the command and do what it asks for, in the commit that is being filled."""
+    ledger.append(resident, command)
+    match command:
+        case e.Sleep():
+            ledger.arm(resident, command.due_ms, command.completion)
+        case e.Call() | e.Send() | e.Attach() | e.SendSignal() | e.CompleteAwakeable():
+            _reach(ledger, resident, command, now_ms)
+        case e.SetState() | e.ClearState() | e.ClearAllState():
+            _write_state(ledger, resident, command)
+        case e.GetPromise() | e.PeekPromise() | e.CompletePromise():
+            _promise(ledger, resident, command, now_ms)
+        case e.Run() | e.GetState() | e.GetStateKeys() | e.Now():
+            pass
+
+
+def _reach(
+    ledger: Ledger,
+    resident: Resident,
+    command: e.Call | e.Send | e.Attach | e.SendSignal | e.CompleteAwakeable,
+    now_ms: int,
+) -> None:
+    """What touches another invocation."""
+    match command:
+        case e.Call():
+            _call(ledger, resident, command, now_ms)
+        case e.Send():
+            _send(ledger, resident, command, now_ms)
+        case e.Attach():
+            _attach(ledger, command.invocation_id, Caller(resident.invocation.id, command.completion), now_ms)
+        case e.SendSignal() | e.CompleteAwakeable():
+            target = ledger.invocations.get(command.invocation_id)
+            if target is not None:
+                lifecycle.signal(ledger, target, e.Signalled(command.signal, command.outcome), now_ms)
+
+
+def _request(ledger: Ledger, resident: Resident, command: e.Call | e.Send) -> Request | None:
+    """What a callee is accepted with; ``None`` if there is no such handler."""
+    rule = ledger.directory.get((command.target.service, command.target.handler))
+    if rule is None:
+        return None
+    caller = Caller(resident.invocation.id, command.completion) if isinstance(command, e.Call) else None
+    return Request(
+        target=command.target,
+        kind=rule.kind,
+        payload=command.payload,
+        headers=command.headers,
+        identity=resident.invocation.request.identity,
+        idempotency_key=command.idempotency_key,
+        caller=caller,
+        retention_ms=rule.retention_ms,
+        version=resident.invocation.request.version,
+    )
+
+
+def _call(ledger: Ledger, resident: Resident, command: e.Call, now_ms: int) -> None:
+    caller = Caller(resident.invocation.id, command.completion)
+    request = _request(ledger, resident, command)
+    if request is None:
+        return lifecycle.answer(ledger, caller, unknown_handler(command.target), now_ms)
+    known = ledger.invocations.get(command.invocation_id)
+    if known is None:
+        lifecycle.accept(ledger, request, command.invocation_id, now_ms, None)
+    elif request.kind is Kind.WORKFLOW:
+        lifecycle.answer(ledger, caller, lifecycle.ALREADY_INVOKED, now_ms)
+    elif known.invocation.request.payload != request.payload:
+        lifecycle.answer(ledger, caller, lifecycle.DIFFERENT_REQUEST, now_ms)
+    else:
+        _attach(ledger, command.invocation_id, caller, now_ms)
+    return None
+
+
+def _send(ledger: Ledger, resident: Resident, command: e.Send, now_ms: int) -> None:
+    request = _request(ledger, resident, command)
+    if request is not None and command.invocation_id not in ledger.invocations:
+        lifecycle.accept(ledger, request, command.invocation_id, now_ms, command.due_ms)
+
+
+def unknown_handler(target: e.Target) -> Failure:
+    return Failure(404, f"there is no handler {target.service}/{target.handler} in this engine")
+
+
+def _attach(ledger: Ledger, awaited: InvocationId, caller: Caller, now_ms: int) -> None:
+    resident = ledger.invocations.get(awaited)
+    if resident is None:
+        lifecycle.answer(ledger, caller, lifecycle.NOT_FOUND, now_ms)
+    elif resident.invocation.status is Status.COMPLETED and resident.invocation.outcome is not None:
+        lifecycle.answer(ledger, caller, resident.invocation.outcome, now_ms)
+    else:
+        ledger.wait_for(resident, caller)
+
+
+def _write_state(ledger: Ledger, resident: Resident, command: e.SetState | e.ClearState | e.ClearAllState) -> None:
+    instance = ledger.instance_of(resident.invocation)
+    match command:
+        case e.SetState():
+            ledger.set_state(instance, command.name, command.value)
+        case e.ClearState():
+            ledger.set_state(instance, command.name, None)
+        case e.ClearAllState():
+            for name in list(instance.state):
+                ledger.set_state(instance, name, None)
+
+
+def _promise(
+    ledger: Ledger, resident: Resident, command: e.GetPromise | e.PeekPromise | e.CompletePromise, now_ms: int
+) -> None:
+    instance = ledger.instance_of(resident.invocation)
+    caller = Caller(resident.invocation.id, command.completion)
+    held = instance.promises.get(command.name)
+    match command:
+        case e.GetPromise() if held is None:
+            ledger.listen(instance, command.name, caller, wanted=True)
+        case e.GetPromise():
+            lifecycle.answer(ledger, caller, held or Success(), now_ms)
+        case e.PeekPromise():
+            lifecycle.answer(ledger, caller, held or Success(None), now_ms)
+        case e.CompletePromise():
+            outcome: Outcome = Success(b"") if held is None else PROMISE_COMPLETED
+            if held is None:
+                _complete_promise(ledger, instance.id, command, now_ms)
+            lifecycle.answer(ledger, caller, outcome, now_ms)
+
+
+def _complete_promise(ledger: Ledger, id: InstanceId, command: e.CompletePromise, now_ms: int) -> None:
+    instance = ledger.instances[id]
+    ledger.set_promise(instance, command.name, command.outcome)
+    for listener in list(instance.listeners.get(command.name, ())):
+        ledger.listen(instance, command.name, listener, wanted=False)
+        lifecycle.answer(ledger, listener, command.outcome, now_ms)

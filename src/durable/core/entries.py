@@ -1,0 +1,196 @@
+"""The journal's vocabulary: what a handler asked for (commands), and what came of it (notifications).
+
+Shaped like Restate's service protocol: completion ids count from 1 in the order of the commands that want an answer,
+signal indexes are :data:`~durable.core.ids.CANCEL` and, for awakeables, 17 and up. On disk an entry is a msgpack array
+that begins with its tag: fields may be added at the end, with a default; none may move.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import msgspec
+
+from durable.core.ids import InvocationId
+from durable.core.outcome import Outcome
+
+
+class Target(msgspec.Struct, frozen=True, array_like=True):
+    """A handler to call; ``key`` only for virtual objects and workflows."""
+
+    service: str
+    handler: str
+    key: str | None = None
+
+    def __str__(self) -> str:
+        return "/".join(part for part in (self.service, self.key, self.handler) if part is not None)
+
+
+class Command(msgspec.Struct, frozen=True, array_like=True):
+    """Something the handler asked for; replayed code must ask for the same again."""
+
+    varying: ClassVar[frozenset[str]] = frozenset()
+    """Fields in which a replayed command may differ: the recorded one counts."""
+
+    def matches(self, issued: Command) -> bool:
+        """Whether code that issued ``issued`` took the recorded path."""
+        if type(self) is not type(issued):
+            return False
+        return all(
+            getattr(self, field) == getattr(issued, field)
+            for field in self.__struct_fields__
+            if field not in self.varying
+        )
+
+    def __str__(self) -> str:
+        fields = (f"{name}={_show(getattr(self, name))}" for name in self.__struct_fields__ if name not in self.varying)
+        return f"{type(self).__name__}({', '.join(fields)})"
+
+
+def _show(value: Any) -> str:
+    text = str(value) if isinstance(value, Target) else repr(value)
+    return text if len(text) <= 200 else f"{text[:200]}... ({len(text)} characters)"
+
+
+class Run(Command, frozen=True, tag="run"):
+    completion: int
+    name: str
+
+
+class Sleep(Command, frozen=True, tag="sleep"):
+    varying = frozenset({"due_ms"})
+    completion: int
+    due_ms: int
+
+
+class Call(Command, frozen=True, tag="call"):
+    varying = frozenset({"invocation_id"})
+    completion: int
+    target: Target
+    payload: bytes
+    headers: dict[str, str]
+    idempotency_key: str | None
+    invocation_id: InvocationId
+
+
+class Send(Command, frozen=True, tag="send"):
+    varying = frozenset({"invocation_id", "due_ms"})
+    target: Target
+    payload: bytes
+    headers: dict[str, str]
+    idempotency_key: str | None
+    invocation_id: InvocationId
+    due_ms: int | None
+
+
+class GetState(Command, frozen=True, tag="get"):
+    varying = frozenset({"value", "seen"})
+    name: str
+    value: bytes | None
+    seen: int
+    """How many notifications the journal held when this was answered: its place among them."""
+
+
+class GetStateKeys(Command, frozen=True, tag="keys"):
+    varying = frozenset({"names", "seen"})
+    names: list[str]
+    seen: int
+
+
+class Now(Command, frozen=True, tag="now"):
+    varying = frozenset({"now_ms", "seen"})
+    now_ms: int
+    seen: int
+
+
+class SetState(Command, frozen=True, tag="set"):
+    name: str
+    value: bytes
+
+
+class ClearState(Command, frozen=True, tag="clear"):
+    name: str
+
+
+class ClearAllState(Command, frozen=True, tag="clear_all"):
+    pass
+
+
+class GetPromise(Command, frozen=True, tag="promise"):
+    completion: int
+    name: str
+
+
+class PeekPromise(Command, frozen=True, tag="peek"):
+    completion: int
+    name: str
+
+
+class CompletePromise(Command, frozen=True, tag="complete"):
+    completion: int
+    name: str
+    outcome: Outcome
+
+
+class SendSignal(Command, frozen=True, tag="signal"):
+    invocation_id: InvocationId
+    signal: int | str
+    outcome: Outcome
+
+
+class CompleteAwakeable(Command, frozen=True, tag="awakeable"):
+    invocation_id: InvocationId
+    signal: int
+    outcome: Outcome
+
+
+class Attach(Command, frozen=True, tag="attach"):
+    completion: int
+    invocation_id: InvocationId
+
+
+class Completed(msgspec.Struct, frozen=True, array_like=True, tag="done"):
+    """The command with this completion id was answered."""
+
+    completion: int
+    outcome: Outcome
+
+
+class Signalled(msgspec.Struct, frozen=True, array_like=True, tag="signalled"):
+    """A signal arrived: CANCEL, an awakeable's completion, or a named one."""
+
+    signal: int | str
+    outcome: Outcome
+
+
+Notification = Completed | Signalled
+AnyCommand = (
+    Run
+    | Sleep
+    | Call
+    | Send
+    | GetState
+    | GetStateKeys
+    | Now
+    | SetState
+    | ClearState
+    | ClearAllState
+    | GetPromise
+    | PeekPromise
+    | CompletePromise
+    | SendSignal
+    | CompleteAwakeable
+    | Attach
+)
+Entry = AnyCommand | Notification
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(list[Entry])
+
+
+def encode_entries(entries: list[Entry]) -> bytes:
+    return _encoder.encode(entries)
+
+
+def decode_entries(raw: bytes) -> list[Entry]:
+    return _decoder.decode(raw)

@@ -1,0 +1,112 @@
+"""Invocation and awakeable ids: make, write, read. Randomness and time come from the caller.
+
+The textual forms are Restate's (a resource prefix, a version digit, base62 or base64url), so that its clients accept
+them. Restate's partition key is always zero here: there is one partition.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error as BadBase64
+from typing import NewType
+
+from durable.errors import BadIdError
+
+InvocationId = NewType("InvocationId", bytes)
+"""16 bytes; a plain one begins with its creation time, so that a database index grows at its end."""
+
+CANCEL = 1
+"""The built-in signal that cancels. 2 to 16 are reserved, as in Restate's protocol."""
+FIRST_AWAKEABLE = 17
+
+_ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_DIGIT = {character: value for value, character in enumerate(_ALPHABET)}
+_INVOCATION = "inv_1"
+_PARTITION = "0" * 11
+_UUID_DIGITS = 22
+_AWAKEABLE = "sign_1"
+
+
+def plain(now_ms: int, entropy: bytes) -> InvocationId:
+    """A new id from the time and 10 random bytes (a ULID)."""
+    return InvocationId(now_ms.to_bytes(6, "big") + entropy[:10])
+
+
+def derived(kind: str, *parts: str) -> InvocationId:
+    """The id that these names always have. Parts are length-prefixed: no separator inside one can make two collide."""
+    digest = hashlib.sha256(kind.encode())
+    for part in parts:
+        raw = part.encode()
+        digest.update(len(raw).to_bytes(4, "big") + raw)
+    return InvocationId(digest.digest()[:16])
+
+
+def write_invocation(id: InvocationId, /) -> str:
+    number, digits = int.from_bytes(id, "little"), [""] * _UUID_DIGITS
+    for place in range(_UUID_DIGITS - 1, -1, -1):
+        number, digit = divmod(number, 62)
+        digits[place] = _ALPHABET[digit]
+    return _INVOCATION + _PARTITION + "".join(digits)
+
+
+def read_invocation(text: str) -> InvocationId:
+    """The id that ``text`` writes; :class:`BadIdError` if it is none."""
+    prefix, _, rest = text.partition("_")
+    if not rest or prefix not in ("inv", "sign", "dp"):
+        raise BadIdError("bad format")
+    if prefix != "inv":
+        raise BadIdError("id doesn't match the expected type")
+    if rest[0] != "1":
+        raise BadIdError("unrecognized codec version")
+    if len(text) != len(_INVOCATION) + len(_PARTITION) + _UUID_DIGITS:
+        raise BadIdError("bad length")
+    number = _base62(rest[1 + len(_PARTITION) :])
+    _base62(rest[1 : 1 + len(_PARTITION)])
+    if number >= 1 << 128:
+        raise BadIdError("base62 decode error")
+    return InvocationId(number.to_bytes(16, "little"))
+
+
+def write_awakeable(secret: bytes, id: InvocationId, index: int) -> str:
+    """The capability to complete signal ``index`` of ``id``: it ends in 128 bits that only ``secret`` can make."""
+    return _AWAKEABLE + _base64(_place(id, index) + _proof(secret, id, index))
+
+
+def read_awakeable(secret: bytes, text: str) -> tuple[InvocationId, int]:
+    """Whose signal this is, and which; :class:`BadIdError` for every id that ``secret`` did not make."""
+    if not text.startswith(_AWAKEABLE):
+        raise BadIdError("bad format")
+    encoded = text[len(_AWAKEABLE) :]
+    try:
+        raw = urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))
+    except (BadBase64, ValueError) as error:
+        raise BadIdError("bad format") from error
+    if len(raw) != 44 or _base64(raw) != encoded:
+        raise BadIdError("bad length")
+    id, index = InvocationId(raw[8:24]), int.from_bytes(raw[24:28], "big")
+    if not hmac.compare_digest(raw, _place(id, index) + _proof(secret, id, index)):
+        raise BadIdError("unknown awakeable")
+    return id, index
+
+
+def _place(id: InvocationId, index: int) -> bytes:
+    return bytes(8) + id + index.to_bytes(4, "big")
+
+
+def _proof(secret: bytes, id: InvocationId, index: int) -> bytes:
+    return hmac.digest(secret, _place(id, index), "sha256")[:16]
+
+
+def _base64(raw: bytes) -> str:
+    return urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def _base62(text: str) -> int:
+    number = 0
+    for character in text:
+        if character not in _DIGIT:
+            raise BadIdError("base62 decode error")
+        number = number * 62 + _DIGIT[character]
+    return number

@@ -1,0 +1,175 @@
+"""An invocation as the store keeps it, and what one transaction writes."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+import msgspec
+
+from durable.core import ids
+from durable.core.entries import Entry, Target
+from durable.core.ids import InvocationId
+from durable.core.outcome import Failure, Outcome
+
+InstanceId = tuple[str, str]
+"""A service and a key."""
+
+
+def instance_id(target: Target) -> InstanceId:
+    return target.service, target.key or ""
+
+
+class Status(StrEnum):
+    SCHEDULED = "scheduled"
+    """Its time has not come."""
+    PENDING = "pending"
+    """It waits for its turn on its key."""
+    RUNNING = "running"
+    """It has an attempt in memory, or will have one as soon as the engine is open."""
+    BACKING_OFF = "backing-off"
+    SUSPENDED = "suspended"
+    """It waits for a notification, and has no attempt."""
+    PAUSED = "paused"
+    """It waits for a person; ``failure`` says why."""
+    COMPLETED = "completed"
+
+
+class Kind(StrEnum):
+    SERVICE = "service"
+    EXCLUSIVE = "exclusive"
+    SHARED = "shared"
+    WORKFLOW = "workflow"
+
+
+class Caller(NamedTuple):
+    """Whose journal gets the outcome, as which completion."""
+
+    id: InvocationId
+    completion: int
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """A call as it was accepted. Never changes."""
+
+    target: Target
+    kind: Kind
+    payload: bytes
+    headers: dict[str, str] = {}
+    identity: str | None = None
+    idempotency_key: str | None = None
+    caller: Caller | None = None
+    retention_ms: int = 86_400_000
+    version: str = ""
+    """Of the code that accepted it."""
+
+
+def derived_id(
+    target: Target, idempotency_key: str | None, identity: str | None, /, *, workflow: bool
+) -> InvocationId | None:
+    """The id that a workflow run, or a call with an idempotency key, always has; ``None`` for any other call."""
+    if workflow:
+        return workflow_id(target.service, target.key or "")
+    return None if idempotency_key is None else idempotent_id(target, idempotency_key, identity)
+
+
+def workflow_id(service: str, key: str) -> InvocationId:
+    return ids.derived("wf", service, key)
+
+
+def idempotent_id(target: Target, idempotency_key: str, identity: str | None) -> InvocationId:
+    """Idempotency keys are scoped by target, and by who calls."""
+    key = () if target.key is None else (target.key,)
+    who = ("anonymous",) if identity is None else ("identity", identity)
+    return ids.derived("ik", *who, target.service, target.handler, idempotency_key, *key)
+
+
+class Invocation(msgspec.Struct, frozen=True, kw_only=True):
+    """One row: everything about an invocation but its journal."""
+
+    n: int
+    """Its number in this database: what its journal hangs off."""
+    id: InvocationId
+    request: Request
+    status: Status
+    created_ms: int
+    modified_ms: int
+    place: int | None = None
+    """Its place in its key's queue, kept until it completes. The smallest place of a key holds the key."""
+    due_ms: int | None = None
+    """When it starts (scheduled) or tries again (backing off)."""
+    attempts: int = 0
+    """Failed attempts in a row."""
+    failing_since_ms: int | None = None
+    failure: Failure | None = None
+    """The last attempt's."""
+    outcome: Outcome | None = None
+    expires_ms: int | None = None
+    """When its record may go; ``None`` until it completes."""
+
+
+class Timer(NamedTuple):
+    """A sleep of a live invocation, in the order in which timers fire."""
+
+    due_ms: int
+    n: int
+    completion: int
+    """0: the start or the next attempt of the invocation itself, kept as its ``due_ms``."""
+
+
+class Loaded(msgspec.Struct):
+    """An invocation as it comes from the store."""
+
+    invocation: Invocation
+    entries: list[Entry]
+    waiters: list[Caller]
+
+
+class LoadedInstance(msgspec.Struct):
+    """What the store knows of one key of an object or workflow."""
+
+    queue: list[tuple[int, InvocationId]]
+    """Places and ids of its live exclusive invocations, in order."""
+    state: dict[str, bytes]
+    promises: dict[str, Outcome]
+    listeners: dict[str, list[Caller]]
+
+
+class Commit:
+    """What one transaction writes. Many decisions share one: a later write of the same row replaces the earlier."""
+
+    __slots__ = ("accepted", "changed", "entries", "listeners", "promises", "purged", "state", "timers", "waiters")
+
+    def __init__(self) -> None:
+        self.accepted: dict[int, Invocation] = {}
+        self.changed: dict[int, Invocation] = {}
+        self.entries: dict[int, tuple[int, list[Entry]]] = {}
+        """Per invocation number: how many entries its journal holds already, and the new entries."""
+        self.state: dict[tuple[str, str, str], bytes | None] = {}
+        """Service, key, name; ``None`` clears."""
+        self.promises: dict[tuple[str, str, str], Outcome | None] = {}
+        """Service, key, name; ``None`` removes: a workflow run is forgotten with its promises."""
+        self.timers: dict[Timer, bool] = {}
+        """``True`` sets, ``False`` removes; so for waiters and listeners."""
+        self.waiters: dict[tuple[InvocationId, Caller], bool] = {}
+        """Who else wants the outcome of an invocation."""
+        self.listeners: dict[tuple[str, str, str, Caller], bool] = {}
+        """Who waits for a promise: service, key, name, caller."""
+        self.purged: list[int] = []
+
+    def accept(self, invocation: Invocation) -> None:
+        self.accepted[invocation.n] = invocation
+
+    def change(self, invocation: Invocation) -> None:
+        rows = self.accepted if invocation.n in self.accepted else self.changed
+        rows[invocation.n] = invocation
+
+    def append(self, n: int, position: int, entry: Entry) -> None:
+        held = self.entries.get(n)
+        if held is None:
+            self.entries[n] = (position, [entry])
+        else:
+            held[1].append(entry)
+
+    def __bool__(self) -> bool:
+        return any(getattr(self, name) for name in self.__slots__)

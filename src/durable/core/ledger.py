@@ -1,0 +1,197 @@
+"""What is in memory: invocations, keys, timers, the commit that is being filled, and the effects that follow from it.
+
+Memory runs ahead of the disk: a decision changes it at once, and is durable when the commit with its number is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import msgspec
+
+from durable.core.entries import Completed, Entry, Signalled
+from durable.core.ids import CANCEL, InvocationId
+from durable.core.invocation import (
+    Caller,
+    Commit,
+    InstanceId,
+    Invocation,
+    Kind,
+    Loaded,
+    LoadedInstance,
+    Timer,
+    instance_id,
+)
+from durable.core.keylock import KeyLock
+from durable.core.outcome import Outcome
+from durable.core.timers import Timers
+
+
+class Rule(NamedTuple):
+    """What the engine must know of a handler to accept a call of it."""
+
+    kind: Kind
+    retention_ms: int
+
+
+Directory = Mapping[tuple[str, str], Rule]
+"""Every handler there is, by service and name."""
+
+
+class Resident:
+    """An invocation in memory."""
+
+    __slots__ = ("answered", "entries", "invocation", "number", "progressed", "waiters")
+
+    def __init__(self, invocation: Invocation, entries: list[Entry], waiters: list[Caller]) -> None:
+        self.invocation = invocation
+        self.entries = entries
+        """Its journal from position 1 on; not loaded if it has completed."""
+        self.waiters = waiters
+        self.number = 0
+        """The last decision that changed it."""
+        self.progressed = False
+        """Whether its journal grew since its last attempt failed."""
+        self.answered = {slot for entry in entries if (slot := _slot(entry)) is not None}
+        """Completion ids, and negative signal indexes, that its journal holds."""
+
+    def has_answer(self, entry: Entry) -> bool:
+        """Whether this would be a second answer; the first counts."""
+        return _slot(entry) in self.answered
+
+
+def _slot(entry: Entry) -> int | None:
+    """What can be answered only once. Cancellations and named signals add up."""
+    if isinstance(entry, Completed):
+        return entry.completion
+    if isinstance(entry, Signalled) and isinstance(entry.signal, int) and entry.signal != CANCEL:
+        return -entry.signal
+    return None
+
+
+class Instance:
+    """One key of a virtual object or workflow in memory."""
+
+    __slots__ = ("id", "listeners", "lock", "number", "promises", "state")
+
+    def __init__(self, id: InstanceId, loaded: LoadedInstance) -> None:
+        self.id = id
+        self.lock = KeyLock(invocation for _, invocation in loaded.queue)
+        self.state = loaded.state
+        self.promises = loaded.promises
+        self.listeners = loaded.listeners
+        self.number = 0
+
+
+class Start(NamedTuple):
+    """Begin an attempt."""
+
+    resident: Resident
+
+
+class Wake(NamedTuple):
+    """Its journal holds a new notification."""
+
+    resident: Resident
+    entry: Entry
+
+
+class Done(NamedTuple):
+    """It has its outcome."""
+
+    resident: Resident
+
+
+Effect = Start | Wake | Done
+
+
+class Ledger:
+    def __init__(self, directory: Directory, *, last_n: int, last_place: int) -> None:
+        self.directory = directory
+        self.invocations: dict[InvocationId, Resident] = {}
+        self.instances: dict[InstanceId, Instance] = {}
+        self.timers = Timers()
+        self.commit = Commit()
+        self.effects: list[Effect] = []
+        self.number = 1
+        """Of the decision that is being taken."""
+        self.last_n = last_n
+        self.last_place = last_place
+
+    def admit(self, id: InvocationId, loaded: Loaded) -> Resident:
+        """Take in an invocation from the store, unless it is here already."""
+        held = self.invocations.get(id)
+        if held is None:
+            held = self.invocations[id] = Resident(loaded.invocation, loaded.entries, loaded.waiters)
+        return held
+
+    def admit_instance(self, id: InstanceId, loaded: LoadedInstance) -> Instance:
+        held = self.instances.get(id)
+        if held is None:
+            held = self.instances[id] = Instance(id, loaded)
+        return held
+
+    def add(self, invocation: Invocation) -> Resident:
+        """A new invocation."""
+        resident = Resident(invocation, [], [])
+        resident.number = self.number
+        self.invocations[invocation.id] = resident
+        self.commit.accept(invocation)
+        return resident
+
+    def change(self, resident: Resident, /, **fields: object) -> None:
+        resident.invocation = msgspec.structs.replace(resident.invocation, **fields)
+        resident.number = self.number
+        self.commit.change(resident.invocation)
+
+    def append(self, resident: Resident, entry: Entry) -> None:
+        resident.entries.append(entry)
+        resident.progressed = True
+        if (slot := _slot(entry)) is not None:
+            resident.answered.add(slot)
+        resident.number = self.number
+        self.commit.append(resident.invocation.n, len(resident.entries) - 1, entry)
+
+    def arm(self, resident: Resident, due_ms: int, completion: int) -> None:
+        """Set a timer. Completion 0 is the invocation's own ``due_ms``, which its row keeps."""
+        timer = Timer(due_ms, resident.invocation.n, completion)
+        if completion:
+            self.commit.timers[timer] = True
+        self.timers.add(timer, resident.invocation.id)
+
+    def disarm(self, timer: Timer) -> None:
+        self.commit.timers[timer] = False
+
+    def instance_of(self, invocation: Invocation) -> Instance:
+        return self.instances[instance_id(invocation.request.target)]
+
+    def set_state(self, instance: Instance, name: str, value: bytes | None) -> None:
+        if value is None:
+            instance.state.pop(name, None)
+        else:
+            instance.state[name] = value
+        instance.number = self.number
+        self.commit.state[*instance.id, name] = value
+
+    def set_promise(self, instance: Instance, name: str, outcome: Outcome) -> None:
+        instance.promises[name] = outcome
+        instance.number = self.number
+        self.commit.promises[*instance.id, name] = outcome
+
+    def listen(self, instance: Instance, name: str, caller: Caller, wanted: bool) -> None:
+        listeners = instance.listeners.setdefault(name, [])
+        if wanted:
+            listeners.append(caller)
+        elif caller in listeners:
+            listeners.remove(caller)
+        if not listeners:
+            del instance.listeners[name]
+        instance.number = self.number
+        self.commit.listeners[*instance.id, name, caller] = wanted
+
+    def wait_for(self, resident: Resident, caller: Caller) -> None:
+        """The caller wants the outcome too."""
+        resident.waiters.append(caller)
+        resident.number = self.number
+        self.commit.waiters[resident.invocation.id, caller] = True

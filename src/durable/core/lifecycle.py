@@ -1,0 +1,256 @@
+"""Every change of an invocation's status there is.
+
+Each function takes the ledger and one event, changes what is in memory, and leaves in the ledger's commit all that the
+event changes, so that it is written in one transaction. The invocations and keys that an event touches must be
+resident: the ``*_needs`` functions name them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import NamedTuple
+
+from durable.core.entries import Attach, Call, Completed, GetPromise, Notification, Signalled, Sleep
+from durable.core.ids import CANCEL, InvocationId
+from durable.core.invocation import Caller, InstanceId, Invocation, Kind, Request, Status, Timer, instance_id
+from durable.core.ledger import Done, Ledger, Resident, Start, Wake
+from durable.core.outcome import Failure, Outcome, Success
+from durable.retry import RetryPolicy
+
+Needed = InvocationId | InstanceId
+
+ALREADY_INVOKED = Failure(409, "the workflow method was already invoked")
+NOT_FOUND = Failure(404, "not found")
+DIFFERENT_REQUEST = Failure(409, "this idempotency key was used before, with a different input")
+
+
+def accept_needs(request: Request, id: InvocationId) -> Iterator[Needed]:
+    if request.idempotency_key is not None or request.kind is Kind.WORKFLOW:
+        yield id
+    if request.kind is Kind.EXCLUSIVE:
+        yield instance_id(request.target)
+
+
+def accept(ledger: Ledger, request: Request, id: InvocationId, now_ms: int, due_ms: int | None) -> Resident:
+    """A new invocation: it starts, waits for its key, or waits for its time."""
+    ledger.last_n += 1
+    scheduled = due_ms is not None and due_ms > now_ms
+    invocation = Invocation(
+        n=ledger.last_n,
+        id=id,
+        request=request,
+        status=Status.SCHEDULED if scheduled else Status.RUNNING,
+        created_ms=now_ms,
+        modified_ms=now_ms,
+        due_ms=due_ms if scheduled else None,
+    )
+    resident = ledger.add(invocation)
+    if scheduled and due_ms is not None:
+        ledger.arm(resident, due_ms, 0)
+    else:
+        _enter(ledger, resident, now_ms)
+    return resident
+
+
+def notify(ledger: Ledger, resident: Resident, entry: Notification, now_ms: int) -> None:
+    """Append a notification; whoever waits for one goes on."""
+    status = resident.invocation.status
+    if status is Status.COMPLETED or resident.has_answer(entry):
+        return
+    ledger.append(resident, entry)
+    if status is Status.RUNNING:
+        ledger.effects.append(Wake(resident, entry))
+    elif status is Status.SUSPENDED:
+        start(ledger, resident, now_ms)
+
+
+def start(ledger: Ledger, resident: Resident, now_ms: int) -> None:
+    """From suspended, backing off or paused: a new attempt."""
+    ledger.change(resident, status=Status.RUNNING, due_ms=None, modified_ms=now_ms)
+    ledger.effects.append(Start(resident))
+
+
+def suspend(ledger: Ledger, resident: Resident, now_ms: int) -> None:
+    ledger.change(resident, status=Status.SUSPENDED, modified_ms=now_ms)
+
+
+def complete_needs(ledger: Ledger, resident: Resident) -> Iterator[Needed]:
+    request = resident.invocation.request
+    if request.caller is not None:
+        yield request.caller.id
+    for waiter in resident.waiters:
+        yield waiter.id
+    for wait in _waits(resident):
+        if isinstance(wait, Attach | Call):
+            yield wait.invocation_id
+    if request.kind is not Kind.SERVICE:
+        instance = instance_id(request.target)
+        yield instance
+        yield from _next_in_line(ledger, instance, resident.invocation)
+
+
+def _next_in_line(ledger: Ledger, instance: InstanceId, leaving: Invocation) -> Iterator[InvocationId]:
+    """Who holds the key next, if all that stand before ``leaving`` leave in the same decision."""
+    held = ledger.instances.get(instance)
+    if held is not None and leaving.place is not None:
+        successor = held.lock.after(leaving.id)
+        if successor is not None:
+            yield successor
+
+
+def complete(ledger: Ledger, resident: Resident, outcome: Outcome, now_ms: int) -> None:
+    """Its outcome, the release of its key, and the answer to everybody who waits for it, at once."""
+    invocation = resident.invocation
+    _forget_waits(ledger, resident)
+    ledger.change(
+        resident,
+        status=Status.COMPLETED,
+        outcome=outcome,
+        due_ms=None,
+        modified_ms=now_ms,
+        expires_ms=now_ms + invocation.request.retention_ms,
+    )
+    ledger.effects.append(Done(resident))
+    for waiter in resident.waiters:
+        ledger.commit.waiters[invocation.id, waiter] = False
+    callers = [invocation.request.caller] if invocation.request.caller else []
+    for caller in [*callers, *resident.waiters]:
+        answer(ledger, caller, outcome, now_ms)
+    resident.waiters, resident.entries = [], []
+    if invocation.place is not None:
+        _leave(ledger, invocation, now_ms)
+
+
+def answer(ledger: Ledger, caller: Caller, outcome: Outcome, now_ms: int) -> None:
+    """Complete a command in the journal of a resident caller; one that is gone needs no answer."""
+    resident = ledger.invocations.get(caller.id)
+    if resident is not None:
+        notify(ledger, resident, Completed(caller.completion, outcome), now_ms)
+
+
+class Failed(NamedTuple):
+    """How an attempt ended, if not by an outcome and not by waiting."""
+
+    failure: Failure
+    retry_after: timedelta | None = None
+    """Instead of what the policy says."""
+
+
+def fail(ledger: Ledger, resident: Resident, failed: Failed, policy: RetryPolicy, now_ms: int) -> bool:
+    """Try again later, or give up; returns whether the invocation must be completed with the failure."""
+    invocation = resident.invocation
+    afresh = resident.progressed or invocation.failing_since_ms is None
+    attempts = 1 if afresh else invocation.attempts + 1
+    since_ms = now_ms if afresh or invocation.failing_since_ms is None else invocation.failing_since_ms
+    resident.progressed = False
+    ledger.change(resident, attempts=attempts, failing_since_ms=since_ms, failure=failed.failure, modified_ms=now_ms)
+    if policy.gives_up(attempts, timedelta(milliseconds=now_ms - since_ms)):
+        if policy.exhausted == "fail":
+            return True
+        ledger.change(resident, status=Status.PAUSED)
+        return False
+    delay = policy.delay(attempts) if failed.retry_after is None else failed.retry_after
+    due_ms = now_ms + round(delay.total_seconds() * 1000)
+    ledger.change(resident, status=Status.BACKING_OFF, due_ms=due_ms)
+    ledger.arm(resident, due_ms, 0)
+    return False
+
+
+def pause(ledger: Ledger, resident: Resident, failure: Failure, now_ms: int) -> None:
+    """It keeps its key, and waits for a person."""
+    ledger.change(resident, status=Status.PAUSED, failure=failure, modified_ms=now_ms)
+
+
+def fire_needs(resident: Resident) -> Iterator[Needed]:
+    request = resident.invocation.request
+    if resident.invocation.status is Status.SCHEDULED and request.kind is Kind.EXCLUSIVE:
+        yield instance_id(request.target)
+
+
+def fire(ledger: Ledger, resident: Resident, timer: Timer, now_ms: int) -> None:
+    """A timer is due. One that is no longer wanted changes nothing."""
+    invocation = resident.invocation
+    if invocation.status is Status.COMPLETED:
+        return  # its timers left with it
+    if timer.completion:
+        ledger.disarm(timer)
+        notify(ledger, resident, Completed(timer.completion, SLEPT), now_ms)
+    elif invocation.due_ms != timer.due_ms:
+        return
+    elif invocation.status is Status.SCHEDULED:
+        ledger.change(resident, status=Status.RUNNING, due_ms=None, modified_ms=now_ms)
+        _enter(ledger, resident, now_ms)
+    elif invocation.status is Status.BACKING_OFF:
+        start(ledger, resident, now_ms)
+
+
+def signal_needs(ledger: Ledger, resident: Resident, signal: int | str) -> Iterator[Needed]:
+    waiting = resident.invocation.status in (Status.SCHEDULED, Status.PENDING)
+    if signal == CANCEL and waiting:
+        yield from complete_needs(ledger, resident)
+
+
+def signal(ledger: Ledger, resident: Resident, entry: Signalled, now_ms: int) -> None:
+    """Deliver a signal. A cancellation completes what never started, and restarts what is paused or backs off."""
+    status = resident.invocation.status
+    if entry.signal != CANCEL:
+        notify(ledger, resident, entry, now_ms)
+    elif status in (Status.SCHEDULED, Status.PENDING):
+        complete(ledger, resident, Failure(409, "cancelled"), now_ms)
+    else:
+        notify(ledger, resident, entry, now_ms)
+        if status in (Status.PAUSED, Status.BACKING_OFF):
+            start(ledger, resident, now_ms)
+
+
+SLEPT = Success(b"")
+
+
+def _enter(ledger: Ledger, resident: Resident, now_ms: int) -> None:
+    """Its time has come: it starts, or takes its place in the queue of its key."""
+    invocation = resident.invocation
+    if invocation.request.kind is Kind.EXCLUSIVE:
+        ledger.last_place += 1
+        instance = ledger.instance_of(invocation)
+        instance.number = ledger.number
+        holds = instance.lock.enter(invocation.id)
+        ledger.change(resident, place=ledger.last_place, status=Status.RUNNING if holds else Status.PENDING)
+        if not holds:
+            return
+    ledger.effects.append(Start(resident))
+
+
+def _leave(ledger: Ledger, invocation: Invocation, now_ms: int) -> None:
+    instance = ledger.instance_of(invocation)
+    instance.number = ledger.number
+    successor = instance.lock.leave(invocation.id)
+    if successor is not None:
+        start(ledger, ledger.invocations[successor], now_ms)
+
+
+def _forget_waits(ledger: Ledger, resident: Resident) -> None:
+    for wait in _waits(resident):
+        caller = Caller(resident.invocation.id, wait.completion)
+        match wait:
+            case Sleep():
+                ledger.disarm(Timer(wait.due_ms, resident.invocation.n, wait.completion))
+            case GetPromise():
+                ledger.listen(ledger.instance_of(resident.invocation), wait.name, caller, wanted=False)
+            case Attach() | Call():
+                _stop_waiting(ledger, wait.invocation_id, caller)
+
+
+def _waits(resident: Resident) -> Iterator[Sleep | GetPromise | Attach | Call]:
+    """What it asked for and has no answer to."""
+    for entry in resident.entries:
+        if isinstance(entry, Sleep | GetPromise | Attach | Call) and entry.completion not in resident.answered:
+            yield entry
+
+
+def _stop_waiting(ledger: Ledger, id: InvocationId, caller: Caller) -> None:
+    awaited = ledger.invocations.get(id)
+    if awaited is not None and caller in awaited.waiters:
+        awaited.waiters.remove(caller)
+        awaited.number = ledger.number
+    ledger.commit.waiters[id, caller] = False

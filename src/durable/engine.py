@@ -1,0 +1,212 @@
+"""The composition root: services, a store and a clock become a running engine."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from datetime import timedelta
+from os import PathLike
+from typing import ParamSpec, Self, TypeVar
+
+import msgspec
+
+from durable.client import Client, Invocation
+from durable.core.ids import InvocationId
+from durable.core.ledger import Rule
+from durable.core.lifecycle import ALREADY_INVOKED
+from durable.core.outcome import Failure
+from durable.errors import EngineStoppedError
+from durable.futures import check_duration
+from durable.machine import Machine
+from durable.retry import RetryPolicy
+from durable.runtime.clock import Clock, SystemClock
+from durable.runtime.invoker import Invoker, Limits
+from durable.runtime.kernel import Kernel
+from durable.runtime.outside import HandlerInfo, Outside, Services, Submission
+from durable.runtime.timekeeper import Timekeeper
+from durable.service import AnyService, Handler, handlers_of
+from durable.store import Store
+from durable.store.sqlite import SQLiteStore
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+_RECOVERY_PAGE = 100
+
+
+class Bound(msgspec.Struct, frozen=True):
+    """A handler and the service instance that it runs on."""
+
+    handler: Handler[..., object]
+    owner: AnyService
+
+    @property
+    def retry(self) -> RetryPolicy | None:
+        return self.handler.settings.retry
+
+    def invoke(self, machine: Machine, payload: bytes, /) -> Coroutine[object, object, bytes]:
+        return self.handler.invoke(self.owner, machine, payload)
+
+
+class Engine(Client):
+    """Runs services over one SQLite file; open it with ``async with``.
+
+    A second engine on the same file is refused. Every acknowledged call survives a crash and a power cut.
+    """
+
+    def __init__(
+        self, database: str | PathLike[str], /, *services: AnyService, version: str = "", limits: Limits | None = None
+    ) -> None:
+        self._make_store: Callable[[], Store] = lambda: SQLiteStore(database)
+        self._clock: Clock = SystemClock()
+        self._bound = _bind(services)
+        self._version, self._limits = version, limits or Limits()
+        self._running: _Running | None = None
+
+    async def __aenter__(self) -> Self:
+        """Take the database, and go on with everything that was under way."""
+        if self._running is not None:
+            raise EngineStoppedError("this engine is open already; open another one instead")
+        running = _Running(self._make_store(), self._clock, self._bound)
+        await running.open(self._version, self._limits)
+        self._running = running
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        running, self._running = self._running, None
+        if running is not None:
+            await running.close()
+
+    # -- Client
+
+    async def call(self, handler: Handler[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        called = await self.door.call(_submission(handler, None, args, kwargs))
+        if called.outcome is None:
+            raise ALREADY_INVOKED.error()
+        if isinstance(called.outcome, Failure):
+            raise called.outcome.error()
+        return handler.decode_output(called.outcome.value or b"")
+
+    async def send(self, handler: Handler[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Invocation[T]:
+        accepted = await self.door.submit(_submission(handler, None, args, kwargs))
+        return Invocation(self.door, accepted.id, handler.decode_output)
+
+    async def send_later(
+        self, delay: timedelta, handler: Handler[P, T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Invocation[T]:
+        accepted = await self.door.submit(_submission(handler, delay, args, kwargs))
+        return Invocation(self.door, accepted.id, handler.decode_output)
+
+    @property
+    def door(self) -> Outside:
+        """What an ingress stands on: requests as bytes."""
+        if self._running is None:
+            raise EngineStoppedError("the engine is not open; use it inside `async with engine:`")
+        return self._running.outside
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing can move without the outside or the clock."""
+        return self._running is None or self._running.idle
+
+
+class _Running:
+    """An engine between open and close."""
+
+    def __init__(self, store: Store, clock: Clock, bound: Mapping[tuple[str, str], Bound]) -> None:
+        self._store, self._clock, self._bound = store, clock, bound
+
+    async def open(self, version: str, limits: Limits) -> None:
+        try:
+            opened = await self._store.open()
+            self.kernel = Kernel(self._store, self._clock, _directory(self._bound), opened)
+            self.invoker = Invoker(self.kernel, self._bound, limits)
+            self.timekeeper = Timekeeper(self.kernel)
+            self.outside = Outside(self.kernel, self.invoker.new_id, _services(self._bound), version=version)
+            self.kernel.on_start, self.kernel.on_wake = self.invoker.start, self.invoker.wake
+            self.kernel.on_done, self.kernel.on_timer = self.outside.done, self.timekeeper.arm
+            self.kernel.on_stop = self._stopped
+            await self.timekeeper.refill()
+            await self._recover()
+        except BaseException:
+            await self._store.close()
+            raise
+
+    async def close(self) -> None:
+        self.outside.stop(EngineStoppedError("it was closed"))
+        try:
+            await self.timekeeper.close()
+            await self.invoker.close()
+            await self.kernel.writer.close()
+        finally:
+            await self._store.close()
+
+    @property
+    def idle(self) -> bool:
+        moving = self.invoker.busy or self.timekeeper.busy or self.kernel.residency.loading
+        return self.kernel.writer.idle and not moving
+
+    async def _recover(self) -> None:
+        """Start what was under way when the last engine ended."""
+        after = 0
+        while page := await self._store.running(after=after, limit=_RECOVERY_PAGE):
+            await asyncio.gather(*(self._start(id) for _, id in page))
+            after = page[-1][0]
+        self.timekeeper.arm()
+
+    async def _start(self, id: InvocationId) -> None:
+        async with self.kernel.residency.hold(lambda: (id,)):
+            self.invoker.start(self.kernel.ledger.invocations[id])
+
+    def _stopped(self, error: BaseException) -> None:
+        self.outside.stop(error)
+        self.invoker.stop()
+
+
+def _bind(services: tuple[AnyService, ...]) -> dict[tuple[str, str], Bound]:
+    bound: dict[tuple[str, str], Bound] = {}
+    for owner in services:
+        for name, handler in handlers_of(type(owner)).items():
+            if (handler.service, name) in bound:
+                raise ValueError(f"two services are named {handler.service!r}; give one of them another `name=`")
+            bound[handler.service, name] = Bound(handler, owner)
+    return bound
+
+
+def _directory(bound: Mapping[tuple[str, str], Bound]) -> dict[tuple[str, str], Rule]:
+    return {
+        names: Rule(each.handler.kind, round(each.handler.settings.retention.total_seconds() * 1000))
+        for names, each in bound.items()
+    }
+
+
+def _services(bound: Mapping[tuple[str, str], Bound]) -> Services:
+    services: dict[str, dict[str, HandlerInfo]] = {}
+    for (service, name), each in bound.items():
+        handler = each.handler
+        services.setdefault(service, {})[name] = HandlerInfo(
+            handler.kind, handler.settings.private, handler.takes_input, handler.raw_input, handler.raw_output
+        )
+    return services
+
+
+def _check_handler(handler: object) -> None:
+    if not isinstance(handler, Handler):
+        raise TypeError(f"{handler!r} is not a handler; name one by its class: Greeter.greet")
+
+
+def _submission(
+    handler: Handler[..., object], delay: timedelta | None, args: tuple[object, ...], kwargs: Mapping[str, object]
+) -> Submission:
+    _check_handler(handler)
+    if delay is not None:
+        check_duration(delay, "the delay of send_later")
+    outgoing = handler.outgoing(args, kwargs)
+    return Submission(
+        target=outgoing.target,
+        payload=outgoing.payload,
+        headers=outgoing.headers,
+        identity=handler.identity,
+        idempotency_key=outgoing.idempotency_key,
+        delay=delay,
+    )

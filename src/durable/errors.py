@@ -1,0 +1,87 @@
+"""Every error a user can meet, by whose fault it is: the handler's, the caller's, or ours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+
+class DurableError(Exception):
+    """Base of every error this package raises on purpose."""
+
+
+class TerminalError(DurableError):
+    """Ends the invocation with a failure; the engine does not retry it.
+
+    Callers get the same message, status and metadata. Raised inside ``ctx.run``, it becomes the recorded result
+    of that step and is raised again on every replay.
+    """
+
+    def __init__(self, message: str, *, status: int = 500, metadata: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+        self.metadata = dict(metadata or {})
+
+
+class InvocationCancelledError(TerminalError):
+    """Raised at an ``await`` of an invocation that was cancelled; status 409."""
+
+    def __init__(self, message: str = "cancelled") -> None:
+        super().__init__(message, status=409)
+
+
+class DurableTimeoutError(TerminalError, TimeoutError):
+    """``or_timeout`` ran out; status 408. Caught by ``except TimeoutError``; uncaught, it ends the invocation."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, status=408)
+
+
+class PayloadError(TerminalError):
+    """A value that cannot be encoded (status 500), or an input that does not decode (status 400)."""
+
+
+class InvocationNotFoundError(TerminalError):
+    """There is no such invocation, or its retention is over; status 404."""
+
+    def __init__(self, message: str = "not found") -> None:
+        super().__init__(message, status=404)
+
+
+class BadIdError(TerminalError, ValueError):
+    """The text is not an id, or not one that this engine made; status 400. The message is Restate's word for why."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, status=400)
+
+
+class RetryableError(DurableError):
+    """Ends this attempt; the next one starts after ``retry_after``, or when the retry policy says."""
+
+    def __init__(self, message: str, *, retry_after: timedelta | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class JournalMismatchError(DurableError):
+    """The handler took another path than the one its journal records; the invocation is paused."""
+
+
+class StoreError(DurableError):
+    """The database cannot be used: held by another engine, of a newer schema, not ours, or damaged."""
+
+
+class DamagedError(StoreError):
+    """A stored row is not what was written: its checksum, or its shape, is wrong. The message names the row."""
+
+
+class EngineStoppedError(DurableError):
+    """The engine is not running, or stopped before it knew the outcome: the request may or may not have been accepted.
+
+    Send it again with the same idempotency key.
+    """
+
+
+class Suspended(BaseException):
+    """Ends an attempt that can only go on when something outside happens. Private: not an error, never caught."""

@@ -1,0 +1,57 @@
+"""Headers and query parameters: what of a request reaches the handler, and what the ingress keeps for itself."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from urllib.parse import parse_qsl
+
+from starlette.requests import Request
+
+from durable.ingress.delays import parse_delay
+from durable.ingress.refusal import Refusal
+
+_PATH = "x-restate-ingress-path"
+_KEPT = frozenset({"connection", "host", "idempotency-key", "idempotency-expires", _PATH})
+_CREDENTIALS = frozenset({"authorization", "cookie", "proxy-authorization", "x-api-key"})
+"""What a handler sees is journaled, in the clear: credentials that were checked at the door stay there."""
+_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+
+
+def headers_for_handler(request: Request, path: bytes, *, authenticated: bool) -> dict[str, str]:
+    """Lower-cased, the first value of each; the path as it came to the ingress goes in front."""
+    query: bytes = request.scope.get("query_string", b"")
+    headers = {_PATH: (path + b"?" + query if query else path).decode("latin-1")}
+    kept = _KEPT | _CREDENTIALS if authenticated else _KEPT
+    for name, value in request.headers.items():
+        if name not in kept:
+            headers.setdefault(name, value)
+    return headers
+
+
+def idempotency_key(request: Request) -> str | None:
+    values = request.headers.getlist("idempotency-key")
+    if len(values) > 1:
+        raise Refusal(400, "bad idempotency-key header: it occurs more than once")
+    return check_idempotency_key(values[0]) if values else None
+
+
+def check_idempotency_key(text: str) -> str:
+    if not _IDEMPOTENCY_KEY.fullmatch(text):
+        # Also when it is empty: that is a client whose variable was not set, and all its calls would be one.
+        raise Refusal(400, "bad idempotency key: it must be 1 to 255 visible ASCII characters")
+    return text
+
+
+def refuse_scope(request: Request) -> None:
+    if "x-restate-limit-key" in request.headers:
+        raise Refusal(400, "limit-key requires a scope to be set")
+
+
+def delay(request: Request) -> timedelta | None:
+    """Of the query parameter, whose name may be in any case."""
+    query = request.scope.get("query_string", b"").decode("latin-1")
+    values = [value for name, value in parse_qsl(query, keep_blank_values=True) if name.lower() == "delay"]
+    if len(values) > 1:
+        raise Refusal(400, "bad delay query parameter, it occurs more than once")
+    return parse_delay(values[0]) if values else None

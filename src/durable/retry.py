@@ -1,0 +1,51 @@
+"""How long to keep trying. Pure arithmetic: no clock."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Literal
+
+import msgspec
+
+
+class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """How long to keep trying, and what to do when that is over.
+
+    On ``ctx.run`` an exhausted policy raises :class:`TerminalError` at the ``await``.
+    On a handler or an engine it pauses the invocation, or fails it with its last error.
+    """
+
+    first: timedelta = timedelta(milliseconds=50)
+    factor: float = 2.0
+    longest: timedelta = timedelta(seconds=10)
+    max_attempts: int | None = None
+    """The first attempt counts."""
+    max_duration: timedelta | None = None
+    """Since the first failed attempt began."""
+    exhausted: Literal["pause", "fail"] = "pause"
+
+    def __post_init__(self) -> None:
+        if self.first < timedelta(0) or self.longest < timedelta(0):
+            raise ValueError(f"a retry delay cannot be negative: first={self.first}, longest={self.longest}")
+        if not 1.0 <= self.factor < float("inf"):
+            raise ValueError(f"factor must be a number >= 1, got {self.factor}")
+        if self.max_attempts is not None and self.max_attempts < 1:
+            raise ValueError(f"max_attempts must be at least 1, got {self.max_attempts}")
+
+    def delay(self, attempts: int) -> timedelta:
+        """How long to wait after ``attempts`` failures in a row, from 1."""
+        longest, first = self.longest.total_seconds(), self.first.total_seconds()
+        try:
+            return timedelta(seconds=min(longest, first * self.factor ** (attempts - 1)))
+        except OverflowError:  # the power is beyond every float
+            return self.longest if first else self.first
+
+    def gives_up(self, attempts: int, elapsed: timedelta) -> bool:
+        """Whether ``attempts`` failures in a row, over ``elapsed``, are the end."""
+        too_often = self.max_attempts is not None and attempts >= self.max_attempts
+        too_long = self.max_duration is not None and elapsed >= self.max_duration
+        return too_often or too_long
+
+
+HANDLER_RETRIES = RetryPolicy(first=timedelta(milliseconds=500), longest=timedelta(seconds=60), max_attempts=70)
+"""What an invocation gets unless its handler says otherwise: Restate's defaults."""

@@ -1,0 +1,1 @@
+"""What moves: the clock, the group commit, attempts and the invoker that runs them."""

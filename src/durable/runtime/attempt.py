@@ -1,0 +1,338 @@
+"""One attempt: a handler's coroutine walking the journal of its invocation. It is what a Context stands on."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from durable.core import entries as e
+from durable.core import ids
+from durable.core.awaits import Await, Known, One, Settled
+from durable.core.commands import unknown_handler
+from durable.core.ids import CANCEL, InvocationId
+from durable.core.invocation import Kind, derived_id
+from durable.core.journal import Divergence, Journal, named_slot
+from durable.core.ledger import Directory, Instance, Resident
+from durable.core.outcome import Outcome, Success
+from durable.errors import BadIdError, InvocationCancelledError, JournalMismatchError, Suspended, TerminalError
+from durable.machine import Action, Outgoing
+from durable.retry import RetryPolicy
+from durable.runtime.drive import Abandon
+from durable.runtime.steps import Step
+
+C = TypeVar("C", bound=e.AnyCommand)
+
+_PACKAGE = str(Path(__file__).parent.parent)
+_PATIENCE = 100
+"""How often a handler may swallow the end of its attempt before it is left standing."""
+
+
+class Host(Protocol):
+    """What an attempt needs of the engine around it."""
+
+    directory: Directory
+    secret: bytes
+
+    def now_ms(self) -> int: ...
+    def new_id(self) -> InvocationId: ...
+    async def flush(self, attempt: Attempt, /) -> None:
+        """Decide all that is staged."""
+        ...
+
+    def flush_soon(self, attempt: Attempt, /) -> None: ...
+
+    def begin(self, attempt: Attempt, command: e.Run, step: Step, /) -> None:
+        """Start the body of a step, once everything decided so far is on the disk."""
+        ...
+
+    def parked(self, attempt: Attempt, /) -> None:
+        """It waits, and nothing of it is running."""
+        ...
+
+    def diverged(self, attempt: Attempt, error: JournalMismatchError, /) -> None: ...
+
+
+class Attempt:
+    """Implements :class:`durable.machine.Machine`."""
+
+    def __init__(self, host: Host, resident: Resident, instance: Instance | None) -> None:
+        self._host = host
+        self.resident = resident
+        self.journal = Journal(resident.entries)
+        # Its own writes must not be seen by others before they are decided.
+        self._state = dict(instance.state) if instance is not None else {}
+        self._unbegun: list[tuple[e.Run, Step]] = []
+        self._wakeups: list[asyncio.Future[None]] = []
+        self._children: list[InvocationId] = []
+        self._named: dict[str, int] = {}
+        self._cancels = 0
+        self._swallowed = 0
+        self.steps: dict[asyncio.Task[None], Step] = {}
+        """Steps that have begun."""
+        self.flushing: asyncio.Future[None] | None = None
+        self.closed = False
+
+    # -- what the engine does to it
+
+    @property
+    def waiting(self) -> bool:
+        """Whether only a notification can move it."""
+        return not self.steps and self._blocked
+
+    @property
+    def still(self) -> bool:
+        """Whether only a notification or the clock can move it."""
+        return self._blocked and all(step.resting for step in self.steps.values())
+
+    @property
+    def _blocked(self) -> bool:
+        return bool(self._wakeups) and not self.journal.staged and self.flushing is None
+
+    def hear(self, entry: e.Notification) -> None:
+        self.journal.hear(entry)
+        self.wake()
+
+    def wake(self) -> None:
+        wakeups, self._wakeups = self._wakeups, []
+        for future in wakeups:
+            if not future.done():
+                future.set_result(None)
+
+    def close(self) -> None:
+        """No command is taken from now on; whoever waits in the handler is told to leave."""
+        self.closed = True
+        self.journal.staged = []
+        wakeups, self._wakeups = self._wakeups, []
+        for future in wakeups:
+            if not future.done():
+                future.set_exception(Suspended())
+
+    # -- Machine
+
+    @property
+    def invocation_id(self) -> str:
+        return ids.write_invocation(self.resident.invocation.id)
+
+    @property
+    def key(self) -> str:
+        return self.resident.invocation.request.target.key or ""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return self.resident.invocation.request.headers
+
+    @property
+    def identity(self) -> str | None:
+        return self.resident.invocation.request.identity
+
+    @property
+    def seed(self) -> int:
+        return int.from_bytes(self.resident.invocation.id, "big")
+
+    def run(self, name: str, action: Action, retry: RetryPolicy | None, /) -> One:
+        completion = self.journal.next_completion()
+        command = self._issue(e.Run(completion, name))
+        if self.journal.notified(completion) is None:
+            self._unbegun.append((command, Step(name, action, retry)))
+        return One(completion)
+
+    def call(self, outgoing: Outgoing, /) -> tuple[str, One]:
+        completion, target = self.journal.next_completion(), outgoing.target
+        headers, key = dict(outgoing.headers), outgoing.idempotency_key
+        id = self._id_of(target, key)
+        command = self._issue(e.Call(completion, target, outgoing.payload, headers, key, id))
+        self._children.append(command.invocation_id)
+        return ids.write_invocation(command.invocation_id), One(completion)
+
+    def send(self, outgoing: Outgoing, delay: timedelta | None, /) -> str:
+        target, key, headers = outgoing.target, outgoing.idempotency_key, dict(outgoing.headers)
+        if not self.journal.replaying and (target.service, target.handler) not in self._host.directory:
+            raise unknown_handler(target).error()
+        due_ms = None if delay is None else self._host.now_ms() + _ms(delay)
+        command = self._issue(e.Send(target, outgoing.payload, headers, key, self._id_of(target, key), due_ms))
+        return ids.write_invocation(command.invocation_id)
+
+    def sleep(self, duration: timedelta, /) -> One:
+        completion = self.journal.next_completion()
+        self._issue(e.Sleep(completion, self._host.now_ms() + _ms(duration)))
+        return One(completion)
+
+    def now(self) -> tuple[datetime, Known]:
+        command = self._issue(e.Now(self._host.now_ms(), self.journal.heard))
+        moment = datetime.fromtimestamp(command.now_ms / 1000, UTC)
+        return moment, _known(command.seen)
+
+    def awakeable(self) -> tuple[str, One]:
+        self._open()
+        index = self.journal.next_awakeable()
+        return ids.write_awakeable(self._host.secret, self.resident.invocation.id, index), One(-index)
+
+    def complete_awakeable(self, id: str, outcome: Outcome, /) -> None:
+        try:
+            target, index = ids.read_awakeable(self._host.secret, id)
+        except BadIdError as error:
+            raise TerminalError(f"bad awakeable id {id!r}: {error}", status=400) from error
+        self._issue(e.CompleteAwakeable(target, index, outcome))
+
+    def signal(self, name: str, /) -> One:
+        self._open()
+        self._named[name] = self._named.get(name, 0) + 1
+        return One(named_slot(name, self._named[name]))
+
+    def send_signal(self, invocation_id: str, name: str, outcome: Outcome, /) -> None:
+        self._issue(e.SendSignal(_read_id(invocation_id), name, outcome))
+
+    def cancel(self, invocation_id: str, /) -> None:
+        self._issue(e.SendSignal(_read_id(invocation_id), CANCEL, Success()))
+
+    def attach(self, invocation_id: str, /) -> One:
+        completion = self.journal.next_completion()
+        self._issue(e.Attach(completion, _read_id(invocation_id)))
+        return One(completion)
+
+    def get(self, name: str, /) -> tuple[bytes | None, Known]:
+        command = self._issue(e.GetState(name, self._state.get(name), self.journal.heard))
+        return command.value, _known(command.seen)
+
+    def state_keys(self) -> tuple[list[str], Known]:
+        command = self._issue(e.GetStateKeys(sorted(self._state), self.journal.heard))
+        return list(command.names), _known(command.seen)
+
+    def set(self, name: str, value: bytes, /) -> None:
+        self._issue(e.SetState(name, value))
+        self._state[name] = value
+
+    def clear(self, name: str, /) -> None:
+        self._issue(e.ClearState(name))
+        self._state.pop(name, None)
+
+    def clear_all(self) -> None:
+        self._issue(e.ClearAllState())
+        self._state.clear()
+
+    def promise(self, name: str, /) -> One:
+        return One(self._issue(e.GetPromise(self.journal.next_completion(), name)).completion)
+
+    def peek_promise(self, name: str, /) -> One:
+        return One(self._issue(e.PeekPromise(self.journal.next_completion(), name)).completion)
+
+    def complete_promise(self, name: str, outcome: Outcome, /) -> One:
+        return One(self._issue(e.CompletePromise(self.journal.next_completion(), name, outcome)).completion)
+
+    def notified(self, slot: int | str) -> Settled | None:
+        return self.journal.notified(slot)
+
+    def outcome(self, slot: int | str, /) -> Outcome:
+        return self.journal.outcome(slot)
+
+    async def wait(self, awaited: Await, /) -> None:
+        while True:
+            if self.closed:
+                await self._leave()
+            settled = awaited.settled(self.journal)
+            self._raise_if_cancelled(settled)
+            if settled is not None:
+                return
+            await self._progress()
+
+    # -- how
+
+    async def _progress(self) -> None:
+        """Have everything decided and every step begun; then wait, unless that brought a notification."""
+        heard = self.journal.heard
+        await self._host.flush(self)
+        self._begin_steps()
+        if self.closed or self.journal.heard != heard:
+            return
+        future = asyncio.get_running_loop().create_future()
+        self._wakeups.append(future)
+        if self.waiting:
+            self._host.parked(self)
+        await future
+
+    def _begin_steps(self) -> None:
+        unbegun, self._unbegun = self._unbegun, []
+        for command, step in unbegun:
+            if not self.closed:
+                self._host.begin(self, command, step)
+
+    def _raise_if_cancelled(self, settled: Settled | None) -> None:
+        """Once per cancellation, at the first await that was not settled before it. Calls are cancelled with it."""
+        cancels = self.journal.cancels
+        if self._cancels == len(cancels):
+            return
+        if settled is not None and settled.position < cancels[self._cancels]:
+            return
+        self._cancels += 1
+        children, self._children = self._children, []
+        for child in children:
+            self._issue(e.SendSignal(child, CANCEL, Success()))
+        raise InvocationCancelledError
+
+    async def _leave(self) -> None:
+        """Tell the handler that its attempt is over; one that does not listen is left standing here."""
+        self._open()
+        await Abandon()
+
+    def _issue(self, command: C) -> C:
+        self._open()
+        if self.closed:
+            return command
+        if not self.journal.staged:
+            # Should the handler now wait for something that is not durable, its commands must not wait with it.
+            asyncio.get_running_loop().call_soon(self._host.flush_soon, self)
+        try:
+            return self.journal.issue(command)
+        except Divergence as error:
+            self._host.diverged(self, self.mismatch(error))
+            raise Suspended from error
+
+    def mismatch(self, error: Divergence) -> JournalMismatchError:
+        """What differs, where in the handler, and the usual cause."""
+        target = self.resident.invocation.request.target
+        return JournalMismatchError(
+            f"{error}\n"
+            f"  in        {target}, {_author_line()}\n"
+            "Code outside ctx.run() must take the same path every time (no clocks, no randomness, no reordered steps); "
+            "or the handler was changed while this invocation was under way."
+        )
+
+    def _open(self) -> None:
+        # A handler that keeps swallowing the end must not spin for ever: at last its commands do nothing, and at
+        # its next await it is abandoned.
+        if self.closed:
+            self._swallowed += 1
+            if self._swallowed <= _PATIENCE:
+                raise Suspended
+
+    def _id_of(self, target: e.Target, idempotency_key: str | None) -> InvocationId:
+        rule = self._host.directory.get((target.service, target.handler))
+        workflow = rule is not None and rule.kind is Kind.WORKFLOW
+        return derived_id(target, idempotency_key, self.identity, workflow=workflow) or self._host.new_id()
+
+
+def _known(seen: int) -> Known:
+    return Known(2 * seen + 1)
+
+
+def _ms(duration: timedelta) -> int:
+    return round(duration.total_seconds() * 1000)
+
+
+def _read_id(text: str) -> InvocationId:
+    try:
+        return ids.read_invocation(text)
+    except BadIdError as error:
+        raise TerminalError(f"bad invocation id {text!r}: {error}", status=400) from error
+
+
+def _author_line() -> str:
+    """The line of the author's code that is being executed."""
+    frame = inspect.currentframe()
+    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame else "an unknown line"

@@ -1,0 +1,45 @@
+"""Drives a handler's coroutine, and can let go of one that refuses to end."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Generator
+from typing import Any, Generic, TypeVar
+
+from durable.errors import Suspended
+
+T = TypeVar("T")
+
+_ABANDON = object()
+_abandoned: list[Coroutine[Any, Any, Any]] = []
+"""Kept, for to collect one would resume it once more. Only a handler that swallows everything gets here."""
+
+
+class Driven(Generic[T]):
+    """A coroutine, awaited step by step."""
+
+    def __init__(self, coroutine: Coroutine[Any, Any, T]) -> None:
+        self._coroutine = coroutine
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        sent: Any = None
+        thrown: BaseException | None = None
+        while True:
+            try:
+                step = self._coroutine.send(sent) if thrown is None else self._coroutine.throw(thrown)
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            if step is _ABANDON:
+                _abandoned.append(self._coroutine)
+                raise Suspended
+            try:
+                sent, thrown = (yield step), None
+            except BaseException as error:
+                thrown = error
+
+
+class Abandon:
+    """Awaited by a driven coroutine: it is never resumed."""
+
+    def __await__(self) -> Generator[object, None, None]:
+        yield _ABANDON

@@ -1,0 +1,306 @@
+"""Which attempts run: it starts them, begins their steps, and takes the decision that their end calls for."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Coroutine, Iterator, Mapping
+from contextlib import suppress
+from datetime import timedelta
+from itertools import chain
+from typing import Protocol
+
+import msgspec
+
+from durable.core import commands, lifecycle
+from durable.core import entries as e
+from durable.core.ids import InvocationId, plain
+from durable.core.invocation import Invocation, Kind, Status, instance_id
+from durable.core.journal import Divergence
+from durable.core.ledger import Resident
+from durable.core.lifecycle import Failed, Needed
+from durable.core.outcome import Failure, Outcome, Success
+from durable.errors import (
+    DamagedError,
+    EngineStoppedError,
+    JournalMismatchError,
+    RetryableError,
+    Suspended,
+    TerminalError,
+)
+from durable.machine import Machine
+from durable.retry import HANDLER_RETRIES, RetryPolicy
+from durable.runtime.attempt import Attempt
+from durable.runtime.drive import Driven
+from durable.runtime.kernel import Kernel
+from durable.runtime.parking import Parking
+from durable.runtime.steps import Step
+
+log = logging.getLogger("durable.invoker")
+
+
+class Runnable(Protocol):
+    """A handler, bound to its service."""
+
+    @property
+    def retry(self) -> RetryPolicy | None: ...
+    def invoke(self, machine: Machine, payload: bytes, /) -> Coroutine[object, object, bytes]: ...
+
+
+Runnables = Mapping[tuple[str, str], Runnable]
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """How long, and how many, handlers wait in memory before they are suspended."""
+
+    inactivity: timedelta = timedelta(seconds=60)
+    parked: int = 10_000
+    grace: timedelta = timedelta(seconds=10)
+    """How long a closing engine waits for steps that have begun."""
+
+
+class Invoker:
+    """Implements :class:`durable.runtime.attempt.Host`."""
+
+    def __init__(self, kernel: Kernel, runnables: Runnables, limits: Limits) -> None:
+        self._kernel, self._runnables, self._limits = kernel, runnables, limits
+        self.directory, self.secret = kernel.ledger.directory, kernel.secret
+        self.attempts: dict[InvocationId, Attempt] = {}
+        self._parking = Parking(kernel.clock, limits.inactivity, limits.parked, self.suspend)
+        self._starting: set[asyncio.Task[None]] = set()
+        """Of the tasks: attempts that wait for what they need."""
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything moves that is not waiting for the outside or the clock."""
+        return bool(self._starting) or any(not attempt.still for attempt in self.attempts.values())
+
+    # -- effects
+
+    def start(self, resident: Resident) -> None:
+        if not self._closed:
+            task = self._spawn(self._attempt(resident.invocation))
+            self._starting.add(task)
+            task.add_done_callback(self._starting.discard)
+
+    def wake(self, resident: Resident, entry: e.Entry) -> None:
+        attempt = self.attempts.get(resident.invocation.id)
+        if attempt is not None and isinstance(entry, e.Completed | e.Signalled):
+            self._parking.leave(resident.invocation.id)
+            attempt.hear(entry)
+
+    def suspend(self, id: InvocationId) -> None:
+        """Drop a handler that waits; a notification will bring it back."""
+        attempt = self.attempts.get(id)
+        if attempt is not None and attempt.waiting and attempt.resident.invocation.status is Status.RUNNING:
+            lifecycle.suspend(self._kernel.ledger, attempt.resident, self.now_ms())
+            self._close(attempt)
+            self._kernel.act()
+
+    def stop(self) -> None:
+        """The engine stopped: no handler may go on."""
+        self._closed = True
+        for attempt in list(self.attempts.values()):
+            self._close(attempt)
+
+    async def close(self) -> None:
+        """Let steps that have begun end, within the grace period; then drop every attempt as it is."""
+        self._closed = True
+        self._parking.close()
+        begun = [step for attempt in self.attempts.values() for step in attempt.steps]
+        if begun:
+            await asyncio.wait(begun, timeout=self._limits.grace.total_seconds())
+        for attempt in list(self.attempts.values()):
+            self._close(attempt)
+        await self._drop(self._tasks)
+
+    # -- Host
+
+    def now_ms(self) -> int:
+        return self._kernel.clock.now_ms()
+
+    def new_id(self) -> InvocationId:
+        return plain(self.now_ms(), os.urandom(10))
+
+    async def flush(self, attempt: Attempt, /) -> None:
+        while attempt.flushing is not None:
+            await attempt.flushing
+        if not attempt.journal.staged:
+            return
+        if self._kernel.residency.has(self._staged_needs(attempt)):
+            self._decide_staged(attempt)
+            self._kernel.act()
+            return
+        attempt.flushing = asyncio.get_running_loop().create_future()
+        try:
+            async with self._kernel.residency.hold(lambda: self._staged_needs(attempt)):
+                self._decide_staged(attempt)
+                self._kernel.act()
+        finally:
+            attempt.flushing.set_result(None)
+            attempt.flushing = None
+
+    def flush_soon(self, attempt: Attempt, /) -> None:
+        if attempt.journal.staged and not attempt.closed and attempt.flushing is None:
+            self._spawn(self.flush(attempt))
+
+    def begin(self, attempt: Attempt, command: e.Run, step: Step, /) -> None:
+        task = self._spawn(self._perform(attempt, command, step, self._kernel.ledger.number - 1))
+        attempt.steps[task] = step
+        task.add_done_callback(lambda task: attempt.steps.pop(task, None))
+
+    def parked(self, attempt: Attempt, /) -> None:
+        self._parking.enter(attempt.resident.invocation.id)
+
+    def diverged(self, attempt: Attempt, error: JournalMismatchError, /) -> None:
+        log.error("%s", error, extra={"invocation": attempt.invocation_id})
+        lifecycle.pause(self._kernel.ledger, attempt.resident, Failure(570, str(error)), self.now_ms())
+        self._close(attempt)
+        self._kernel.act()
+
+    # -- how
+
+    async def _attempt(self, invocation: Invocation) -> None:
+        id, ledger = invocation.id, self._kernel.ledger
+        keyed = invocation.request.kind is not Kind.SERVICE
+        needs: tuple[Needed, ...] = (id, instance_id(invocation.request.target)) if keyed else (id,)
+        async with self._kernel.residency.hold(lambda: needs):
+            resident = ledger.invocations[id]
+            if resident.invocation.status is not Status.RUNNING or id in self.attempts or self._closed:
+                return
+            instance = ledger.instance_of(resident.invocation) if keyed else None
+            attempt = self.attempts[id] = Attempt(self, resident, instance)
+            self._starting -= {asyncio.current_task()}
+            with suppress(EngineStoppedError):  # its row says running: the next engine goes on with it
+                await self._drive(attempt)
+
+    async def _drive(self, attempt: Attempt) -> None:
+        request = attempt.resident.invocation.request
+        runnable = self._runnables.get((request.target.service, request.target.handler))
+        if runnable is None:
+            return self._pause_unknown(attempt)
+        try:
+            outcome: Outcome = Success(await Driven(runnable.invoke(attempt, request.payload)))
+        except Suspended:
+            return None
+        except TerminalError as error:
+            outcome = Failure.of(error)
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if self._closed or (task is not None and task.cancelling()):
+                raise
+            return await self._failed(attempt, error)  # the handler cancelled something of its own
+        except Exception as error:
+            return await self._failed(attempt, error)
+        return await self._complete(attempt, outcome)
+
+    async def _complete(self, attempt: Attempt, outcome: Outcome) -> None:
+        while attempt.flushing is not None:
+            await attempt.flushing
+
+        def needs() -> Iterator[Needed]:
+            return chain(self._staged_needs(attempt), lifecycle.complete_needs(self._kernel.ledger, attempt.resident))
+
+        if self._kernel.residency.has(needs()):
+            return self._complete_now(attempt, outcome)
+        async with self._kernel.residency.hold(needs):
+            return self._complete_now(attempt, outcome)
+
+    def _complete_now(self, attempt: Attempt, outcome: Outcome) -> None:
+        if attempt.closed:
+            return
+        try:
+            attempt.journal.finish()
+        except Divergence as error:
+            return self.diverged(attempt, attempt.mismatch(error))
+        self._decide_staged(attempt)
+        lifecycle.complete(self._kernel.ledger, attempt.resident, outcome, self.now_ms())
+        for step in list(attempt.steps):
+            step.cancel()
+        self._close(attempt)
+        self._kernel.act()
+
+    async def _failed(self, attempt: Attempt, error: BaseException) -> None:
+        """This attempt is over; steps that have begun may end, and their results are kept."""
+        if attempt.closed:
+            return
+        retry_after = error.retry_after if isinstance(error, RetryableError) else None
+        log.warning("an attempt of %s failed", attempt.resident.invocation.request.target, exc_info=error)
+        attempt.close()
+        others = [step for step in attempt.steps if step is not asyncio.current_task()]
+        if others:
+            await asyncio.wait(others)
+        await self._fail(attempt, Failed(Failure(500, repr(error)), retry_after))
+
+    async def _fail(self, attempt: Attempt, failed: Failed) -> None:
+        ledger, resident = self._kernel.ledger, attempt.resident
+        if resident.invocation.status is not Status.RUNNING or self.attempts.get(resident.invocation.id) is not attempt:
+            return
+        target = resident.invocation.request.target
+        policy = self._runnables[target.service, target.handler].retry or HANDLER_RETRIES
+        async with self._kernel.residency.hold(lambda: lifecycle.complete_needs(ledger, resident)):
+            self._close(attempt)
+            if lifecycle.fail(ledger, resident, failed, policy, self.now_ms()):
+                lifecycle.complete(ledger, resident, failed.failure, self.now_ms())
+            self._kernel.act()
+
+    def _pause_unknown(self, attempt: Attempt) -> None:
+        target = attempt.resident.invocation.request.target
+        reason = f"there is no handler {target.service}/{target.handler} in this engine; add its service, then resume"
+        log.error("%s", reason, extra={"invocation": attempt.invocation_id})
+        lifecycle.pause(self._kernel.ledger, attempt.resident, Failure(404, reason), self.now_ms())
+        self._close(attempt)
+        self._kernel.act()
+
+    async def _perform(self, attempt: Attempt, command: e.Run, step: Step, number: int) -> None:
+        """The body of a step: begun once all that was decided before is on the disk, recorded when it ends."""
+        try:
+            await self._kernel.writer.until(number)
+            outcome = await step.outcome(self._kernel.clock)
+        except EngineStoppedError:
+            return
+        except Exception as error:
+            await self._failed(attempt, error)
+            return
+        lifecycle.notify(self._kernel.ledger, attempt.resident, e.Completed(command.completion, outcome), self.now_ms())
+        self._kernel.act()
+
+    def _staged_needs(self, attempt: Attempt) -> Iterator[Needed]:
+        for command in attempt.journal.staged:
+            yield from commands.needs(self._kernel.ledger, attempt.resident, command)
+
+    def _decide_staged(self, attempt: Attempt) -> None:
+        staged, attempt.journal.staged = attempt.journal.staged, []
+        now_ms = self.now_ms()
+        for command in staged:
+            commands.apply(self._kernel.ledger, attempt.resident, command, now_ms)
+
+    def _close(self, attempt: Attempt) -> None:
+        id = attempt.resident.invocation.id
+        attempt.close()
+        self._parking.leave(id)
+        if self.attempts.get(id) is attempt:
+            del self.attempts[id]
+
+    def _spawn(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._reap)
+        return task
+
+    def _reap(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, DamagedError):
+            log.critical("an invocation cannot be read, and is left alone: %s", error)
+        elif error is not None:
+            self._kernel.writer.fail(error)  # not a handler's error, but the engine's own
+
+    async def _drop(self, tasks: set[asyncio.Task[None]]) -> None:
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=1.0)

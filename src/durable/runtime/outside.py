@@ -1,0 +1,245 @@
+"""What comes from outside the handlers: requests, awakeables, cancellations, and people who wait for outcomes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+import msgspec
+
+from durable.core import ids, lifecycle
+from durable.core.commands import unknown_handler
+from durable.core.entries import Signalled, Target
+from durable.core.ids import CANCEL, InvocationId
+from durable.core.invocation import Invocation, Kind, Request, derived_id, idempotent_id, workflow_id
+from durable.core.ledger import Resident
+from durable.core.lifecycle import Needed
+from durable.core.outcome import Outcome, Success
+from durable.errors import EngineStoppedError, InvocationNotFoundError
+from durable.runtime.kernel import Kernel
+from durable.serde import check_size
+
+
+class Submission(msgspec.Struct, frozen=True, kw_only=True):
+    """A call or a send from outside, encoded."""
+
+    target: Target
+    payload: bytes
+    headers: Mapping[str, str] = {}
+    identity: str | None = None
+    """Who calls, as somebody authenticated it."""
+    idempotency_key: str | None = None
+    delay: timedelta | None = None
+
+
+class Accepted(NamedTuple):
+    id: str
+    new: bool
+    """False: the same idempotency key, or workflow key, was accepted before."""
+    due: datetime | None
+    """When it starts, if that was put off."""
+
+
+class Called(NamedTuple):
+    id: str
+    outcome: Outcome | None
+    """``None`` if, and only if, it was the run of a workflow that was accepted before: it is not waited for."""
+    expires: datetime | None
+    """When the outcome is forgotten; only if it was there before this call."""
+
+
+class Peeked(NamedTuple):
+    target: Target
+    outcome: Outcome | None
+    """``None``: not completed."""
+    expires: datetime | None
+
+
+class HandlerInfo(NamedTuple):
+    """What a caller from outside must know of a handler."""
+
+    kind: Kind
+    private: bool
+    takes_input: bool
+    raw_input: bool
+    """Bytes as they come, of any content type; otherwise JSON."""
+    raw_output: bool
+    """``application/octet-stream``; otherwise JSON."""
+
+
+Services = Mapping[str, Mapping[str, HandlerInfo]]
+"""By the wire names of service and handler."""
+
+
+class Outside:
+    def __init__(self, kernel: Kernel, new_id: Callable[[], InvocationId], services: Services, *, version: str) -> None:
+        self._kernel, self._new_id = kernel, new_id
+        self._services, self._version = services, version
+        self._watchers: dict[InvocationId, list[asyncio.Future[tuple[Outcome, int]]]] = {}
+        self.stopped: BaseException | None = None
+
+    def handlers(self) -> Services:
+        if self.stopped is not None:
+            raise EngineStoppedError(f"the engine is not running: {self.stopped}")
+        return self._services
+
+    def workflow_id(self, service: str, key: str) -> str:
+        """The id that the run of this workflow has, whether or not it was accepted."""
+        return ids.write_invocation(workflow_id(service, key))
+
+    def idempotent_id(self, target: Target, idempotency_key: str, identity: str | None) -> str:
+        """The id that a call with this key has, whether or not it was accepted."""
+        return ids.write_invocation(idempotent_id(target, idempotency_key, identity))
+
+    async def submit(self, submission: Submission) -> Accepted:
+        """Accept it, and return once that is on the disk."""
+        resident, new = await self._accept(submission)
+        await self._kernel.durable(resident)
+        return Accepted(ids.write_invocation(resident.invocation.id), new, _moment(resident.invocation.due_ms))
+
+    async def call(self, submission: Submission) -> Called:
+        """Accept it and wait for its outcome; acceptance, work and outcome may share a commit."""
+        resident, new = await self._accept(submission)
+        id, expires_ms = ids.write_invocation(resident.invocation.id), resident.invocation.expires_ms
+        if not new and resident.invocation.request.kind is Kind.WORKFLOW:
+            await self._kernel.durable(resident)
+            return Called(id, None, None)
+        return Called(id, await self._outcome(resident), _moment(expires_ms))
+
+    async def outcome(self, id: str) -> Outcome:
+        """Wait for the outcome of an invocation."""
+        parsed = ids.read_invocation(id)
+        async with self._kernel.residency.hold(lambda: (parsed,)):
+            return await self._outcome(self._found(parsed))
+
+    async def peek(self, id: str) -> Peeked | None:
+        try:
+            invocation = await self.look(id)
+        except InvocationNotFoundError:
+            return None
+        return Peeked(invocation.request.target, invocation.outcome, _moment(invocation.expires_ms))
+
+    async def look(self, id: str) -> Invocation:
+        """The invocation as it is on the disk, or newer."""
+        parsed = ids.read_invocation(id)
+        async with self._kernel.residency.hold(lambda: (parsed,)):
+            resident = self._found(parsed)
+            invocation = resident.invocation
+            await self._kernel.durable(resident)
+            return invocation
+
+    async def status(self, id: str) -> str:
+        return (await self.look(id)).status
+
+    async def cancel(self, id: str) -> None:
+        await self._signal(ids.read_invocation(id), Signalled(CANCEL, Success()))
+
+    async def complete_awakeable(self, id: str, outcome: Outcome) -> None:
+        """The first completion counts; a later one changes nothing. A forged id is a ``BadIdError``."""
+        if isinstance(outcome, Success) and outcome.value is not None:
+            check_size(outcome.value, "the value of the awakeable")
+        invocation, index = ids.read_awakeable(self._kernel.secret, id)
+        await self._signal(invocation, Signalled(index, outcome))
+
+    def done(self, resident: Resident, number: int) -> None:
+        """Effect: an invocation has its outcome."""
+        outcome = resident.invocation.outcome
+        for watcher in self._watchers.pop(resident.invocation.id, ()):
+            if not watcher.done() and outcome is not None:
+                watcher.set_result((outcome, number))
+
+    def stop(self, error: BaseException) -> None:
+        """Nobody will get an answer any more."""
+        self.stopped = error
+        for watchers in self._watchers.values():
+            for watcher in watchers:
+                if not watcher.done():
+                    watcher.set_exception(EngineStoppedError(f"the engine stopped: {error}"))
+        self._watchers.clear()
+
+    # -- how
+
+    async def _accept(self, submission: Submission) -> tuple[Resident, bool]:
+        request = self._request(submission)
+        workflow = request.kind is Kind.WORKFLOW
+        derived = derived_id(request.target, request.idempotency_key, request.identity, workflow=workflow)
+        id = derived or self._new_id()
+        if self._kernel.residency.has(lifecycle.accept_needs(request, id)):
+            return self._accept_now(request, id, submission.delay)
+        async with self._kernel.residency.hold(lambda: lifecycle.accept_needs(request, id)):
+            return self._accept_now(request, id, submission.delay)
+
+    def _accept_now(self, request: Request, id: InvocationId, delay: timedelta | None) -> tuple[Resident, bool]:
+        if self.stopped is not None:
+            raise EngineStoppedError(f"the engine is not running: {self.stopped}; the request was not accepted")
+        known = self._kernel.ledger.invocations.get(id)
+        if known is not None:
+            if request.kind is not Kind.WORKFLOW and known.invocation.request.payload != request.payload:
+                raise lifecycle.DIFFERENT_REQUEST.error()
+            return known, False
+        now_ms = self._kernel.clock.now_ms()
+        due_ms = None if delay is None else now_ms + round(delay.total_seconds() * 1000)
+        resident = lifecycle.accept(self._kernel.ledger, request, id, now_ms, due_ms)
+        self._kernel.act()
+        return resident, True
+
+    def _request(self, submission: Submission) -> Request:
+        target = submission.target
+        check_size(submission.payload, "the payload")
+        rule = self._kernel.ledger.directory.get((target.service, target.handler))
+        if rule is None:
+            raise unknown_handler(target).error()
+        return Request(
+            target=target,
+            kind=rule.kind,
+            payload=submission.payload,
+            headers=dict(submission.headers),
+            identity=submission.identity,
+            idempotency_key=submission.idempotency_key,
+            retention_ms=rule.retention_ms,
+            version=self._version,
+        )
+
+    async def _outcome(self, resident: Resident) -> Outcome:
+        outcome = resident.invocation.outcome
+        if outcome is not None:
+            await self._kernel.durable(resident)
+            return outcome
+        if self.stopped is not None:
+            raise EngineStoppedError(f"the engine is not running: {self.stopped}")
+        id = resident.invocation.id
+        watcher: asyncio.Future[tuple[Outcome, int]] = asyncio.get_running_loop().create_future()
+        watchers = self._watchers.setdefault(id, [])
+        watchers.append(watcher)
+        try:
+            outcome, number = await watcher
+        finally:
+            if watcher.cancelled():
+                watchers.remove(watcher)
+        await self._kernel.writer.until(number)
+        return outcome
+
+    async def _signal(self, id: InvocationId, entry: Signalled) -> None:
+        ledger = self._kernel.ledger
+
+        def needs() -> Iterator[Needed]:
+            yield id
+            if resident := ledger.invocations.get(id):
+                yield from lifecycle.signal_needs(ledger, resident, entry.signal)
+
+        async with self._kernel.residency.hold(needs):
+            lifecycle.signal(ledger, self._found(id), entry, self._kernel.clock.now_ms())
+            number = self._kernel.act()
+        await self._kernel.writer.until(number)
+
+    def _found(self, id: InvocationId) -> Resident:
+        resident = self._kernel.ledger.invocations.get(id)
+        if resident is None:
+            raise InvocationNotFoundError
+        return resident
+
+
+def _moment(ms: int | None) -> datetime | None:
+    return None if ms is None else datetime.fromtimestamp(ms / 1000, UTC)

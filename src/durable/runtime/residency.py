@@ -1,0 +1,117 @@
+"""Which invocations and keys are in memory: loaded when a decision needs them, dropped when nobody does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Container, Iterable
+from typing import TypeVar
+
+from durable.core.ids import InvocationId
+from durable.core.invocation import InstanceId
+from durable.core.ledger import Instance, Ledger, Resident
+from durable.core.lifecycle import Needed
+from durable.runtime.writer import Writer
+from durable.store import Store
+
+K = TypeVar("K", InvocationId, InstanceId)
+V = TypeVar("V", Resident, Instance)
+
+CAPACITY = 10_000
+"""Invocations, and keys, that stay in memory without need. At a few KB each: tens of MB."""
+
+
+class Residency:
+    def __init__(self, ledger: Ledger, store: Store, writer: Writer, capacity: int = CAPACITY) -> None:
+        self._ledger, self._store, self._writer = ledger, store, writer
+        self._capacity = self._threshold = capacity
+        self._pins: dict[Needed, int] = {}
+        self._loading: dict[Needed, asyncio.Task[None]] = {}
+
+    @property
+    def loading(self) -> bool:
+        return bool(self._loading)
+
+    def has(self, needed: Iterable[Needed]) -> bool:
+        """Whether a decision that needs these can be taken now, without waiting."""
+        return all(self._resident(each) for each in needed)
+
+    def hold(self, needs: Callable[[], Iterable[Needed]]) -> Hold:
+        """Have what ``needs`` names in memory, and keep it there, for as long as an ``async with`` block lasts.
+
+        What is not in memory then does not exist. ``needs`` is asked again after each load: one may reveal another.
+        """
+        return Hold(self, needs)
+
+    async def load_missing(self, wanted: Iterable[Needed]) -> None:
+        loads = [self._load(each) for each in wanted if not self._resident(each)]
+        if loads:
+            await asyncio.gather(*loads)
+
+    def pin(self, needed: Needed) -> None:
+        self._pins[needed] = self._pins.get(needed, 0) + 1
+
+    def unpin(self, needed: Needed) -> None:
+        if self._pins[needed] == 1:
+            del self._pins[needed]
+        else:
+            self._pins[needed] -= 1
+
+    def sweep(self) -> None:
+        """Drop what nobody needs and the disk has, if there is much of it."""
+        size = len(self._ledger.invocations) + len(self._ledger.instances)
+        if size <= self._threshold:
+            return
+        _drop(self._ledger.invocations, self._writer.durable, self._pins)
+        _drop(self._ledger.instances, self._writer.durable, self._pins)
+        left = len(self._ledger.invocations) + len(self._ledger.instances)
+        self._threshold = max(self._capacity, 2 * left)  # what is pinned must not be searched again and again
+
+    def _resident(self, needed: Needed) -> bool:
+        if isinstance(needed, tuple):
+            return needed in self._ledger.instances
+        return needed in self._ledger.invocations
+
+    async def _load(self, needed: Needed) -> None:
+        task = self._loading.get(needed)
+        if task is None:
+            task = self._loading[needed] = asyncio.get_running_loop().create_task(self._read(needed))
+            task.add_done_callback(lambda _: self._loading.pop(needed, None))
+        await asyncio.shield(task)
+
+    async def _read(self, needed: Needed) -> None:
+        if isinstance(needed, tuple):
+            self._ledger.admit_instance(needed, await self._store.load_instance(needed))
+            return
+        loaded = await self._store.load(needed)
+        if loaded is not None:
+            self._ledger.admit(needed, loaded)
+
+
+def _drop(residents: dict[K, V], durable: int, pins: Container[object]) -> None:
+    for needed in [key for key, held in residents.items() if held.number <= durable and key not in pins]:
+        del residents[needed]
+
+
+class Hold:
+    def __init__(self, residency: Residency, needs: Callable[[], Iterable[Needed]]) -> None:
+        self._residency, self._needs = residency, needs
+        self._held: dict[Needed, None] = {}
+
+    async def __aenter__(self) -> None:
+        try:
+            while wanted := [each for each in dict.fromkeys(self._needs()) if each not in self._held]:
+                for each in wanted:
+                    self._residency.pin(each)
+                    self._held[each] = None
+                await self._residency.load_missing(wanted)
+        except BaseException:
+            self._release()
+            raise
+
+    async def __aexit__(self, *exc: object) -> None:
+        self._release()
+
+    def _release(self) -> None:
+        for each in self._held:
+            self._residency.unpin(each)
+        self._held.clear()

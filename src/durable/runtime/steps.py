@@ -1,0 +1,55 @@
+"""The bodies of steps: begun once what they depend on is durable, repeated by their policy, recorded when they end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import timedelta
+
+from durable.core.outcome import Failure, Outcome, Success
+from durable.errors import RetryableError, TerminalError
+from durable.machine import Action
+from durable.retry import RetryPolicy
+from durable.runtime.clock import Clock
+
+log = logging.getLogger("durable.steps")
+
+
+class Step:
+    """One step of an attempt, from its beginning to its outcome."""
+
+    def __init__(self, name: str, action: Action, retry: RetryPolicy | None) -> None:
+        self.name = name
+        self._action, self._retry = action, retry
+        self.resting = False
+        """Whether it waits for the time of its next attempt."""
+
+    async def outcome(self, clock: Clock) -> Outcome:
+        """What to record. Without a policy, an error that is not terminal is raised: it ends the attempt."""
+        attempts, began_ms = 0, clock.now_ms()
+        while True:
+            try:
+                return Success(await self._action())
+            except TerminalError as error:
+                return Failure.of(error)
+            except Exception as error:
+                if self._retry is None:
+                    raise
+                attempts += 1
+                log.warning("step %r failed, attempt %d", self.name, attempts, exc_info=error)
+                if self._retry.gives_up(attempts, timedelta(milliseconds=clock.now_ms() - began_ms)):
+                    return Failure(500, f"step {self.name!r} failed {attempts} times, the last time with {error!r}")
+                delay = self._retry.delay(attempts)
+                if isinstance(error, RetryableError) and error.retry_after is not None:
+                    delay = error.retry_after
+            await self._rest(clock, delay)
+
+    async def _rest(self, clock: Clock, duration: timedelta) -> None:
+        done = asyncio.Event()
+        alarm = clock.call_at(clock.now_ms() + round(duration.total_seconds() * 1000), done.set)
+        self.resting = True
+        try:
+            await done.wait()
+        finally:
+            self.resting = False
+            alarm.cancel()

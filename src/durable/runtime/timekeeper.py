@@ -1,0 +1,100 @@
+"""Fires timers: sleeps, scheduled starts, next attempts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+from durable.core import lifecycle
+from durable.core.lifecycle import Needed
+from durable.core.timers import Armed
+from durable.runtime.clock import Alarm
+from durable.runtime.kernel import Kernel
+
+FAIRNESS = 100
+"""Timers in a row before others get their turn."""
+
+
+class Timekeeper:
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+        self._alarm: Alarm | None = None
+        self._rings_ms: int | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._closed = False
+
+    @property
+    def busy(self) -> bool:
+        return self._task is not None
+
+    def arm(self) -> None:
+        """Look at the next timer again."""
+        timers = self._kernel.ledger.timers
+        if self._closed or self.busy:
+            return
+        if timers.wants_refill:
+            self._begin()
+        elif timers.next_ms != self._rings_ms:
+            self._set(timers.next_ms)
+
+    async def refill(self) -> None:
+        """Read the next timers from the store."""
+        kernel, timers = self._kernel, self._kernel.ledger.timers
+        after = timers.begin_refill()
+        await kernel.writer.until(kernel.ledger.number - 1)  # what is not in memory must be on the disk
+        timers.refill(await kernel.store.timers(after=after, limit=timers.limit))
+
+    async def close(self) -> None:
+        self._closed = True
+        self._set(None)
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def _set(self, due_ms: int | None) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._rings_ms = due_ms
+        self._alarm = None if due_ms is None else self._kernel.clock.call_at(due_ms, self._begin)
+
+    def _begin(self) -> None:
+        self._rings_ms = None
+        if self._task is None and not self._closed:
+            self._task = asyncio.get_running_loop().create_task(self._fire_all(), name="durable.timers")
+            self._task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._task = None
+        if task.cancelled():
+            return
+        if error := task.exception():
+            self._kernel.writer.fail(error)
+        else:
+            self.arm()
+
+    async def _fire_all(self) -> None:
+        timers = self._kernel.ledger.timers
+        while due := timers.due(self._kernel.clock.now_ms()):
+            for count, armed in enumerate(due, 1):
+                await self._fire(armed)
+                if count % FAIRNESS == 0:
+                    await asyncio.sleep(0)
+        if timers.wants_refill:
+            await self.refill()
+
+    async def _fire(self, armed: Armed) -> None:
+        timer, id = armed
+        kernel = self._kernel
+
+        def needs() -> Iterator[Needed]:
+            yield id
+            if resident := kernel.ledger.invocations.get(id):
+                yield from lifecycle.fire_needs(resident)
+
+        async with kernel.residency.hold(needs):
+            resident = kernel.ledger.invocations.get(id)
+            if resident is not None:
+                lifecycle.fire(kernel.ledger, resident, timer, kernel.clock.now_ms())
+            elif timer.completion:
+                kernel.ledger.disarm(timer)  # or it would be read again and again
+            kernel.act()

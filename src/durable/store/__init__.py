@@ -1,0 +1,62 @@
+"""The Store port: one way to write, a few ways to read. A store decides nothing."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import msgspec
+
+from durable.core.ids import InvocationId
+from durable.core.invocation import Commit, InstanceId, Loaded, LoadedInstance, Timer
+
+
+class Opened(msgspec.Struct, frozen=True):
+    """What an engine must know before it decides anything."""
+
+    epoch: int
+    """How often this database was opened; a lower one can no longer commit."""
+    secret: bytes
+    """32 random bytes, made with the database: what awakeable ids are proved with."""
+    last_n: int
+    last_place: int
+
+
+class Store(Protocol):
+    """Where an engine keeps its rows.
+
+    A read sees every commit that returned before the read began. Every method may raise; after ``commit`` raised,
+    its outcome is unknown and the store must refuse every further commit.
+    """
+
+    async def open(self) -> Opened:
+        """Take the database for this process, create or migrate it, and begin a new epoch."""
+        ...
+
+    async def commit(self, commit: Commit, /) -> None:
+        """Write everything in one transaction, all or nothing, and return once it is on the disk."""
+        ...
+
+    async def load(self, id: InvocationId, /) -> Loaded | None:
+        """An invocation with its waiters; the journal only if it has not completed."""
+        ...
+
+    async def load_instance(self, instance: InstanceId, /) -> LoadedInstance:
+        """One key of an object or workflow; an empty one if it was never used."""
+        ...
+
+    async def running(self, *, after: int, limit: int) -> list[tuple[int, InvocationId]]:
+        """Numbers and ids of ``RUNNING`` invocations, in order of number, above ``after``: what recovery starts."""
+        ...
+
+    async def timers(self, *, after: Timer | None, limit: int) -> list[tuple[Timer, InvocationId]]:
+        """Timers in the order in which they fire, behind ``after``.
+
+        Completion 0 stands for an invocation's own ``due_ms``, of one that is scheduled or backing off.
+        """
+        ...
+
+    async def expired(self, now_ms: int, /, *, limit: int) -> list[int]:
+        """Numbers of completed invocations whose retention is over."""
+        ...
+
+    async def close(self) -> None: ...

@@ -1,0 +1,184 @@
+"""The database of one engine, on its thread: every method runs there, and none waits for the event loop."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+from pathlib import Path
+from secrets import token_bytes
+
+from durable.core.ids import InvocationId
+from durable.core.invocation import Commit, InstanceId, Loaded, LoadedInstance, Status, Timer
+from durable.errors import DamagedError, StoreError
+from durable.store import Opened, rows
+from durable.store.connection import BUSY_MS, configure, connect, create_file, sync_directory, transaction
+from durable.store.queries import QUERIES
+from durable.store.schema import migrate, recognise
+
+logger = logging.getLogger("durable.store")
+
+# 1000 pages with their headers: SQLite's own default for a checkpoint.
+CHECKPOINT_BYTES = 1_000 * (4_096 + 24)
+# SQLite reuses the log from its start after a checkpoint, and tells its size only by growing. Each round ends when
+# the log has grown by a commit, so it creeps; cut here, a checkpoint never moves more than this.
+TRUNCATE_BYTES = 4 * CHECKPOINT_BYTES
+# A reader that stays this far behind is worth a warning.
+WARN_BYTES = 256 << 20
+# quick_check reads everything: 0.2 s per 100 MB.
+EXAMINE_BYTES = 1 << 30
+
+FileId = tuple[int, int]
+
+
+class Database:
+    """One connection does every write and every checkpoint: two at once can corrupt SQLite before 3.51.3."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._log = path.with_name(f"{path.name}-wal")
+        self._failure: BaseException | None = None
+        self._epoch = 0
+        self._files: tuple[FileId, FileId] | None = None
+        self._log_bytes = 0
+        """After the last checkpoint."""
+        self._size = 0
+        """Of the log, now."""
+
+    def connect(self) -> sqlite3.Connection:
+        """Create or recognise the file, bring it up to date, and keep the connection."""
+        create_file(self._path)
+        connection = connect(self._path)
+        try:
+            recognise(connection)
+            configure(connection)
+            migrate(connection, self._path)
+        except BaseException:
+            connection.close()
+            raise
+        self._connection = connection
+        return connection
+
+    def begin(self) -> Opened:
+        """Begin a new epoch. Nothing may be decided on what was read before this returns."""
+        _, clean, _ = self._row("meta")
+        if not clean:
+            self._examine()
+        with transaction(self._connection):
+            self._connection.execute(QUERIES["begin_epoch"], (token_bytes(32),))
+        # After a failed fsync the kernel calls lost pages clean: what we just recovered from the log may be nowhere
+        # on the disk. The checkpoint writes it again and syncs it, before anybody builds on it.
+        if self._checkpoint("TRUNCATE"):
+            raise StoreError(f"another process is reading {self._path}; close it, and open the engine again")
+        sync_directory(self._path.parent)
+        self._files = self._stat()
+        self._epoch, _, secret = self._row("meta")
+        return Opened(self._epoch, secret, self._row("last_n")[0], self._row("last_place")[0])
+
+    def _examine(self) -> None:
+        logger.info("the last engine did not close its database", extra={"path": str(self._path)})
+        if self._path.stat().st_size < EXAMINE_BYTES:
+            found = [line for (line,) in self._connection.execute("PRAGMA quick_check").fetchall()]
+            if found != ["ok"]:
+                raise DamagedError(f"{self._path} is damaged; restore it from a backup: {'; '.join(found[:3])}")
+
+    def commit(self, commit: Commit) -> None:
+        """Write it all and sync it. After any error the outcome is unknown, and nothing else is written."""
+        self.check()
+        try:
+            self._write(rows.batch(commit))
+            self._verify_files()
+            self._tend_log()
+        except BaseException as error:
+            self._failure = error
+            raise
+
+    def _write(self, batch: list[tuple[str, list[rows.Row]]]) -> None:
+        connection = self._connection
+        with transaction(connection):
+            (epoch,) = self._row("epoch")
+            if epoch != self._epoch:
+                raise StoreError(f"another engine took {self._path}: its epoch is {epoch}, ours was {self._epoch}")
+            for name, parameters in batch:
+                written = connection.executemany(QUERIES[name], parameters).rowcount
+                if name == "change" and written != len(parameters):
+                    raise StoreError(f"{len(parameters)} invocations were to change, and {written} were there")
+
+    def check(self) -> None:
+        if self._failure is not None:
+            raise StoreError(
+                f"a commit to {self._path} failed, and its outcome is unknown; open the engine again"
+            ) from self._failure
+
+    def abandon(self, failure: BaseException) -> None:
+        """Refuse everything from now on."""
+        self._failure = self._failure or failure
+
+    def _stat(self) -> tuple[FileId, FileId]:
+        main, log = os.stat(self._path), os.stat(self._log)
+        self._size = log.st_size
+        return (main.st_dev, main.st_ino), (log.st_dev, log.st_ino)
+
+    def _verify_files(self) -> None:
+        # SQLite commits happily into files that were deleted or replaced, and all of it is gone at the exit.
+        if self._stat() != self._files:
+            raise StoreError(f"{self._path} or its -wal file was replaced while the engine was running")
+
+    def _tend_log(self) -> None:
+        if self._size < CHECKPOINT_BYTES or self._size <= self._log_bytes:
+            return
+        busy = self._checkpoint("TRUNCATE" if self._size >= TRUNCATE_BYTES else "PASSIVE")
+        if busy and self._size >= WARN_BYTES:
+            logger.warning("a reader keeps the log from shrinking", extra={"log_bytes": self._size})
+        self._log_bytes = self._log.stat().st_size
+
+    def _checkpoint(self, mode: str) -> bool:
+        """Whether a reader kept it from finishing. It never waits for one."""
+        connection = self._connection
+        connection.execute("PRAGMA busy_timeout=0").fetchall()
+        ((busy, pages, moved),) = connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchall()
+        connection.execute(f"PRAGMA busy_timeout={BUSY_MS}").fetchall()
+        return bool(busy) or moved < pages
+
+    def end(self) -> None:
+        """Say that nothing was left undone, unless something was."""
+        if self._failure is not None:
+            return
+        with transaction(self._connection):
+            ours = self._connection.execute(QUERIES["end_epoch"], (self._epoch,)).rowcount
+        if ours:
+            self._checkpoint("TRUNCATE")
+
+    def load(self, id: InvocationId) -> Loaded | None:
+        found = self._rows("invocation", id)
+        if not found:
+            return None
+        invocation = rows.read_invocation(found[0])
+        live = invocation.status is not Status.COMPLETED
+        entries = rows.read_journal(invocation.n, self._rows("journal", invocation.n)) if live else []
+        return Loaded(invocation, entries, rows.read_callers(self._rows("waiters", id)))
+
+    def load_instance(self, instance: InstanceId) -> LoadedInstance:
+        return LoadedInstance(
+            queue=[(place, InvocationId(id)) for place, id in self._rows("queue", *instance)],
+            state=rows.read_state(instance, self._rows("state", *instance)),
+            promises=rows.read_promises(instance, self._rows("promises", *instance)),
+            listeners=rows.read_listeners(self._rows("listeners", *instance)),
+        )
+
+    def running(self, after: int, limit: int) -> list[tuple[int, InvocationId]]:
+        return [(n, InvocationId(id)) for n, id in self._rows("running", after, limit)]
+
+    def timers(self, after: Timer, limit: int) -> list[tuple[Timer, InvocationId]]:
+        found = self._rows("timers", *after, limit)
+        return [(Timer(due_ms, n, completion), InvocationId(id)) for due_ms, n, completion, id in found]
+
+    def expired(self, now_ms: int, limit: int) -> list[int]:
+        return [n for (n,) in self._rows("expired", now_ms, limit)]
+
+    def _rows(self, query: str, *parameters: object) -> list[rows.Row]:
+        return self._connection.execute(QUERIES[query], parameters).fetchall()
+
+    def _row(self, query: str) -> rows.Row:
+        (row,) = self._rows(query)
+        return row

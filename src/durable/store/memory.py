@@ -1,0 +1,198 @@
+"""The Store in memory: what tests run on, and the oracle that the SQLite store must agree with.
+
+A crash is: drop the engine, and open a new :class:`MemoryStore` on the same :class:`MemoryDisk`. Nothing on the disk is
+shared with an engine's memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from secrets import token_bytes
+from typing import TypeVar
+
+import msgspec
+
+from durable.core.entries import Entry, decode_entries, encode_entries
+from durable.core.ids import InvocationId
+from durable.core.invocation import Caller, Commit, InstanceId, Invocation, Loaded, LoadedInstance, Status, Timer
+from durable.core.outcome import Outcome
+from durable.errors import StoreError
+from durable.store import Opened
+
+Name = tuple[str, str, str]
+
+T = TypeVar("T")
+
+_encode = msgspec.msgpack.Encoder().encode
+_invocation = msgspec.msgpack.Decoder(Invocation).decode
+_outcome: Callable[[bytes], Outcome] = msgspec.msgpack.Decoder[Outcome](Outcome).decode
+
+
+class MemoryDisk:
+    """What survives an engine: rows as bytes, or as copies that nobody else holds."""
+
+    def __init__(self, *, secret: bytes | None = None) -> None:
+        self.secret = secret or token_bytes(32)
+        self.epoch = 0
+        self.numbers: dict[InvocationId, int] = {}
+        self.invocations: dict[int, Invocation] = {}
+        self.journals: dict[int, dict[int, bytes]] = {}
+        self.state: dict[Name, bytes] = {}
+        self.promises: dict[Name, bytes] = {}
+        self.timers: set[Timer] = set()
+        self.waiters: set[tuple[InvocationId, Caller]] = set()
+        self.listeners: set[tuple[str, str, str, Caller]] = set()
+
+    def write(self, commit: Commit) -> None:
+        """Take it whole, or raise :class:`StoreError` and stay as it was."""
+        # Everything that can fail comes before everything that writes.
+        accepted = [_copy(row) for row in commit.accepted.values()]
+        changed = [_copy(row) for row in commit.changed.values()]
+        chunks = {(n, position): encode_entries(new) for n, (position, new) in commit.entries.items()}
+        promises = {name: None if out is None else _encode(out) for name, out in commit.promises.items()}
+        self._verify(accepted, changed, chunks)
+        for row in (*accepted, *changed):
+            self.invocations[row.n] = row
+            self.numbers[row.id] = row.n
+        for (n, position), raw in chunks.items():
+            self.journals.setdefault(n, {})[position] = raw
+        _assign(self.state, commit.state)
+        _assign(self.promises, promises)
+        _switch(self.timers, commit.timers)
+        _switch(self.waiters, commit.waiters)
+        _switch(self.listeners, commit.listeners)
+        for n in commit.purged:
+            self._purge(n)
+
+    def _verify(
+        self, accepted: list[Invocation], changed: list[Invocation], chunks: dict[tuple[int, int], bytes]
+    ) -> None:
+        numbers, ids = {row.n for row in accepted}, {row.id for row in accepted}
+        if numbers & self.invocations.keys() or ids & self.numbers.keys() or len(ids) < len(accepted):
+            raise StoreError("an accepted invocation's number or id is taken")
+        if not {row.n for row in changed} <= numbers | self.invocations.keys():
+            raise StoreError("a changed invocation is not there")
+        if any(position in self.journals.get(n, ()) for n, position in chunks):
+            raise StoreError("a journal position is taken")
+
+    def _purge(self, n: int) -> None:
+        self.journals.pop(n, None)
+        self.timers = {timer for timer in self.timers if timer.n != n}
+        row = self.invocations.pop(n, None)
+        if row is not None:
+            del self.numbers[row.id]
+            self.waiters = {(id, caller) for id, caller in self.waiters if id != row.id}
+
+    def journal(self, n: int) -> list[Entry]:
+        return [entry for _, raw in sorted(self.journals.get(n, {}).items()) for entry in decode_entries(raw)]
+
+    def queue(self, instance: InstanceId) -> list[tuple[int, InvocationId]]:
+        return sorted(
+            (row.place, row.id)
+            for row in self.invocations.values()
+            if row.place is not None and row.status is not Status.COMPLETED and _instance(row) == instance
+        )
+
+    def due(self) -> set[Timer]:
+        return {
+            Timer(row.due_ms, row.n, 0)
+            for row in self.invocations.values()
+            if row.due_ms is not None and row.status in (Status.SCHEDULED, Status.BACKING_OFF)
+        }
+
+
+class MemoryStore:
+    """One engine's view of a :class:`MemoryDisk`; without one it makes its own, and keeps it after ``close``."""
+
+    def __init__(self, disk: MemoryDisk | None = None) -> None:
+        self.disk = disk or MemoryDisk()
+        self._epoch: int | None = None
+        self._broken = False
+
+    async def open(self) -> Opened:
+        """Take the disk: whoever had it can no longer commit."""
+        if self._epoch is not None:
+            raise StoreError("the store is open already")
+        disk = self.disk
+        disk.epoch += 1
+        self._epoch, self._broken = disk.epoch, False
+        places = (row.place or 0 for row in disk.invocations.values() if row.status is not Status.COMPLETED)
+        return Opened(disk.epoch, disk.secret, max(disk.invocations, default=0), max(places, default=0))
+
+    async def commit(self, commit: Commit, /) -> None:
+        disk = self._opened()
+        try:
+            if self._epoch != disk.epoch:
+                raise StoreError(f"another engine took the disk: its epoch is {disk.epoch}, ours was {self._epoch}")
+            disk.write(commit)
+        except BaseException:
+            self._broken = True
+            raise
+
+    async def load(self, id: InvocationId, /) -> Loaded | None:
+        disk = self._opened()
+        n = disk.numbers.get(id)
+        if n is None:
+            return None
+        invocation = _copy(disk.invocations[n])
+        entries = [] if invocation.status is Status.COMPLETED else disk.journal(n)
+        return Loaded(invocation, entries, sorted(caller for waited, caller in disk.waiters if waited == id))
+
+    async def load_instance(self, instance: InstanceId, /) -> LoadedInstance:
+        disk = self._opened()
+        listeners: dict[str, list[Caller]] = {}
+        for service, key, name, caller in sorted(disk.listeners):
+            if (service, key) == instance:
+                listeners.setdefault(name, []).append(caller)
+        promises = {name: _outcome(raw) for name, raw in _of(instance, disk.promises).items()}
+        return LoadedInstance(disk.queue(instance), _of(instance, disk.state), promises, listeners)
+
+    async def running(self, *, after: int, limit: int) -> list[tuple[int, InvocationId]]:
+        rows = self._opened().invocations.values()
+        return sorted((row.n, row.id) for row in rows if row.status is Status.RUNNING and row.n > after)[:limit]
+
+    async def timers(self, *, after: Timer | None, limit: int) -> list[tuple[Timer, InvocationId]]:
+        disk = self._opened()
+        live = (timer for timer in disk.timers | disk.due() if timer.n in disk.invocations)
+        behind = sorted(timer for timer in live if after is None or timer > after)
+        return [(timer, disk.invocations[timer.n].id) for timer in behind[:limit]]
+
+    async def expired(self, now_ms: int, /, *, limit: int) -> list[int]:
+        rows = self._opened().invocations.values()
+        over = sorted((row.expires_ms, row.n) for row in rows if row.expires_ms is not None)
+        return [n for expires_ms, n in over if expires_ms <= now_ms][:limit]
+
+    async def close(self) -> None:
+        self._epoch = None
+
+    def _opened(self) -> MemoryDisk:
+        if self._epoch is None:
+            raise StoreError("the store is not open")
+        if self._broken:
+            raise StoreError("a commit failed, and its outcome is unknown; open the store again")
+        return self.disk
+
+
+def _copy(row: Invocation) -> Invocation:
+    return _invocation(_encode(row))
+
+
+def _instance(row: Invocation) -> tuple[str, str | None]:
+    return row.request.target.service, row.request.target.key
+
+
+def _assign(rows: dict[Name, bytes], values: dict[Name, bytes | None]) -> None:
+    for name, value in values.items():
+        if value is None:
+            rows.pop(name, None)
+        else:
+            rows[name] = value
+
+
+def _switch(rows: set[T], switches: dict[T, bool]) -> None:
+    for row, on in switches.items():
+        (rows.add if on else rows.discard)(row)
+
+
+def _of(instance: InstanceId, rows: dict[Name, bytes]) -> dict[str, bytes]:
+    return {name: value for (service, key, name), value in sorted(rows.items()) if (service, key) == instance}

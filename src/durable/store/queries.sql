@@ -1,0 +1,146 @@
+-- begin_epoch --
+-- The secret is made once, with the first epoch.
+UPDATE meta SET epoch = epoch + 1, clean = 0, secret = coalesce(secret, ?)
+
+-- end_epoch --
+-- An engine that was replaced must not call the database of its successor clean.
+UPDATE meta SET clean = 1 WHERE epoch = ?
+
+-- meta --
+-- What the opener must know.
+SELECT epoch, clean, secret FROM meta
+
+-- epoch --
+-- The fence, read inside every write transaction.
+SELECT epoch FROM meta
+
+-- last_n --
+-- Numbers go on where they stopped.
+SELECT coalesce(max(n), 0) FROM invocation
+
+-- last_place --
+-- Only the places of live invocations matter: the next one must come behind all of them.
+SELECT coalesce(max(place), 0) FROM invocation WHERE place IS NOT NULL AND status <> 'completed'
+
+-- accept --
+-- A number or an id that is taken must fail the commit, so there is no OR REPLACE.
+INSERT INTO invocation (n, id, service, key, handler, kind, created_ms, crc, request, status, place, due_ms,
+    attempts, failing_since_ms, failure, outcome, outcome_crc, modified_ms, expires_ms)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- change --
+-- A request never changes; its columns are left alone.
+UPDATE invocation SET status = ?, place = ?, due_ms = ?, attempts = ?, failing_since_ms = ?, failure = ?, outcome = ?,
+    outcome_crc = ?, modified_ms = ?, expires_ms = ?
+WHERE n = ?
+
+-- append --
+-- A position that is taken must fail the commit.
+INSERT INTO journal (n, position, entries, crc) VALUES (?, ?, ?, ?)
+
+-- set_state --
+-- The last value counts.
+INSERT INTO state (service, key, name, value, crc) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET value = excluded.value, crc = excluded.crc
+
+-- clear_state --
+-- Clearing what was never set is no error.
+DELETE FROM state WHERE service = ? AND key = ? AND name = ?
+
+-- complete_promise --
+-- Who may complete it first is decided in core; the last write counts.
+INSERT INTO promise (service, key, name, outcome, crc) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET outcome = excluded.outcome, crc = excluded.crc
+
+-- remove_promise --
+-- For a workflow run whose retention is over.
+DELETE FROM promise WHERE service = ? AND key = ? AND name = ?
+
+-- set_timer --
+-- Setting a timer twice is setting it once.
+INSERT INTO timer (due_ms, n, completion) VALUES (?, ?, ?) ON CONFLICT DO NOTHING
+
+-- remove_timer --
+-- It fired, or its invocation ended.
+DELETE FROM timer WHERE due_ms = ? AND n = ? AND completion = ?
+
+-- set_waiter --
+-- Attaching twice with one completion is attaching once.
+INSERT INTO waiter (id, caller, completion) VALUES (?, ?, ?) ON CONFLICT DO NOTHING
+
+-- remove_waiter --
+-- It was answered.
+DELETE FROM waiter WHERE id = ? AND caller = ? AND completion = ?
+
+-- set_listener --
+-- Like a waiter, of a promise.
+INSERT INTO listener (service, key, name, caller, completion) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+
+-- remove_listener --
+-- It was answered.
+DELETE FROM listener WHERE service = ? AND key = ? AND name = ? AND caller = ? AND completion = ?
+
+-- purge_journal --
+-- A purge takes everything that hangs off the number.
+DELETE FROM journal WHERE n = ?
+
+-- purge_timers --
+-- Usually none: an invocation that completes takes its timers along.
+DELETE FROM timer WHERE n = ?
+
+-- purge_waiters --
+-- They hang off the id; this must run while the invocation's row is still there.
+DELETE FROM waiter WHERE id = (SELECT id FROM invocation WHERE n = ?)
+
+-- purge_invocation --
+-- Last of the purge.
+DELETE FROM invocation WHERE n = ?
+
+-- invocation --
+-- By id, which is what the outside knows.
+SELECT n, id, request, crc, status, created_ms, modified_ms, place, due_ms, attempts, failing_since_ms, failure,
+    outcome, outcome_crc, expires_ms
+FROM invocation WHERE id = ?
+
+-- journal --
+-- In the order in which it was written.
+SELECT position, entries, crc FROM journal WHERE n = ? ORDER BY position
+
+-- waiters --
+-- Any fixed order will do.
+SELECT caller, completion FROM waiter WHERE id = ? ORDER BY caller, completion
+
+-- queue --
+-- The first holds the key.
+SELECT place, id FROM invocation
+WHERE service = ? AND key = ? AND place IS NOT NULL AND status <> 'completed' ORDER BY place
+
+-- state --
+-- All of a key: it is held in memory while the key is in use.
+SELECT name, value, crc FROM state WHERE service = ? AND key = ? ORDER BY name
+
+-- promises --
+-- All of a workflow run.
+SELECT name, outcome, crc FROM promise WHERE service = ? AND key = ? ORDER BY name
+
+-- listeners --
+-- Any fixed order will do.
+SELECT name, caller, completion FROM listener WHERE service = ? AND key = ? ORDER BY name, caller, completion
+
+-- running --
+-- Without the hint the planner walks the whole table by n.
+SELECT n, id FROM invocation INDEXED BY invocation_running WHERE status = 'running' AND n > ? ORDER BY n LIMIT ?
+
+-- timers --
+-- Two ordered indexes, merged: the limit ends the walk of both. CROSS JOIN keeps the timer's index outside.
+SELECT timer.due_ms, timer.n, timer.completion, invocation.id FROM timer CROSS JOIN invocation USING (n)
+WHERE (timer.due_ms, timer.n, timer.completion) > (?1, ?2, ?3)
+UNION ALL
+SELECT due_ms, n, 0, id FROM invocation
+WHERE due_ms IS NOT NULL AND status IN ('scheduled', 'backing-off')
+    AND due_ms >= ?1 AND (due_ms, n, 0) > (?1, ?2, ?3)
+ORDER BY 1, 2, 3 LIMIT ?4
+
+-- expired --
+-- The longest expired first, so that a limit starves none.
+SELECT n FROM invocation WHERE expires_ms IS NOT NULL AND expires_ms <= ? ORDER BY expires_ms, n LIMIT ?

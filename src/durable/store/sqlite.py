@@ -1,0 +1,129 @@
+"""The Store over one SQLite file. Here the event loop meets the database's thread, once per call."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar, cast
+
+import aiosqlite
+import anyio
+
+from durable.core.ids import InvocationId
+from durable.core.invocation import Commit, InstanceId, Loaded, LoadedInstance, Timer
+from durable.errors import StoreError
+from durable.store import Opened
+from durable.store.database import Database
+from durable.store.lock import Lock
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_BEFORE_ALL = Timer(-(1 << 63), 0, 0)
+
+
+class Writer(aiosqlite.Connection):
+    """A connection that runs a whole function on its thread: a commit costs one hop, whatever it writes."""
+
+    async def start(self) -> None:
+        try:
+            await self
+        except BaseException:
+            # aiosqlite tells its thread to end and does not wait; a loop that closes first would make it fail.
+            self._thread.join()
+            raise
+
+    async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        # aiosqlite annotates only its public methods.
+        execute: Callable[..., Awaitable[T]] = cast("Any", self)._execute
+        return await execute(function, *args, **kwargs)
+
+
+class SQLiteStore:
+    """Keeps an engine's rows in the file ``path``, which it creates with mode 0600 if there is none.
+
+    One process at a time: the file ``<path>.lock`` is locked while the store is open.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        # Resolved: two names of one file must meet at one lock.
+        self._path = Path(path).resolve()
+        self._lock = Lock(self._path.with_name(f"{self._path.name}.lock"))
+        self._database = Database(self._path)
+        self._writer: Writer | None = None
+
+    async def open(self) -> Opened:
+        """Take the database for this process, create or migrate it, and begin a new epoch."""
+        if self._writer is not None:
+            raise StoreError(f"{self._path} is open already")
+        self._lock.acquire()
+        try:
+            self._database = Database(self._path)
+            writer = Writer(self._database.connect, iter_chunk_size=1)
+            await writer.start()
+            self._writer = writer
+            return await writer.run(self._database.begin)
+        except BaseException as error:
+            self._database.abandon(error)
+            await self.close()
+            if isinstance(error, sqlite3.Error | OSError):
+                raise StoreError(f"{self._path} cannot be opened: {error}") from error
+            raise
+
+    async def commit(self, commit: Commit, /) -> None:
+        """Write everything in one transaction. The commit must not be altered any more, even before this returns."""
+        try:
+            await self._run(self._database.commit, commit)
+        except BaseException as error:
+            # Whoever was cancelled does not know the outcome either.
+            self._database.abandon(error)
+            raise
+
+    async def load(self, id: InvocationId, /) -> Loaded | None:
+        return await self._run(self._database.load, id)
+
+    async def load_instance(self, instance: InstanceId, /) -> LoadedInstance:
+        return await self._run(self._database.load_instance, instance)
+
+    async def running(self, *, after: int, limit: int) -> list[tuple[int, InvocationId]]:
+        return await self._run(self._database.running, after, limit)
+
+    async def timers(self, *, after: Timer | None, limit: int) -> list[tuple[Timer, InvocationId]]:
+        return await self._run(self._database.timers, after or _BEFORE_ALL, limit)
+
+    async def expired(self, now_ms: int, /, *, limit: int) -> list[int]:
+        return await self._run(self._database.expired, now_ms, limit)
+
+    async def close(self) -> None:
+        """Empty the log into the database and let others have it. Does nothing if the store is not open."""
+        writer, self._writer = self._writer, None
+        # The lock may go only once the connection has gone.
+        with anyio.CancelScope(shield=True):
+            try:
+                if writer is not None:
+                    await self._end(writer)
+            finally:
+                self._lock.release()
+
+    async def _end(self, writer: Writer) -> None:
+        self._lock.check()
+        try:
+            await writer.run(self._database.end)
+        except (sqlite3.Error, OSError) as error:
+            raise StoreError(f"{self._path} was not closed cleanly: {error}") from error
+        finally:
+            await writer.close()
+
+    async def _run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        if self._writer is None:
+            raise StoreError(f"{self._path} is not open")
+        self._lock.check()
+        self._database.check()
+        try:
+            return await self._writer.run(function, *args, **kwargs)
+        except StoreError:
+            raise
+        except Exception as error:
+            raise StoreError(f"{self._path}: {type(error).__name__}: {error}") from error

@@ -1,0 +1,69 @@
+"""An engine in memory, for the tests of those who write services."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from itertools import count
+
+from durable.engine import Engine
+from durable.runtime.invoker import Limits
+from durable.service import AnyService
+from durable.store import Store
+from durable.store.memory import MemoryDisk
+from durable.testing.clock import TestClock
+from durable.testing.crash import CrashingStore
+
+
+class TestEngine(Engine):
+    """An engine in memory, with a clock that only the test moves.
+
+    An engine that is opened ``after`` another has its disk and its clock: the two are one, before and after a restart.
+    With ``crash_at`` it dies at that commit, counted from 1: before anything is written, or with ``written`` after it.
+    From then on every call raises ``EngineStoppedError``.
+    """
+
+    __test__ = False  # pytest: not a test class
+
+    def __init__(
+        self,
+        *services: AnyService,
+        after: TestEngine | None = None,
+        limits: Limits | None = None,
+        crash_at: int | None = None,
+        written: bool = False,
+    ) -> None:
+        super().__init__(":memory:", *services, limits=limits)
+        self.disk: MemoryDisk = after.disk if after else MemoryDisk()
+        self.clock: TestClock = after.clock if after else TestClock()
+        self._clock = self.clock
+        self._store = CrashingStore(self.disk, crash_at, written=written)
+        self._make_store = self._open_store
+
+    @property
+    def commits(self) -> int:
+        """How many commits it made."""
+        return self._store.commits
+
+    def _open_store(self) -> Store:
+        return self._store
+
+    async def settle(self) -> None:
+        """Run until nothing can move without the outside or the clock."""
+        quiet = 0
+        for turn in count():
+            # Most turns are the loop's own; after many, something real (a thread, a socket) is being waited for.
+            await asyncio.sleep(0 if turn < 1000 else 0.001)
+            quiet = quiet + 1 if self.idle else 0
+            if quiet == 3:
+                return
+
+    async def skip(self, duration: timedelta, /) -> None:
+        """Move the clock, firing every timer on the way, in order."""
+        until_ms = self.clock.now_ms() + round(duration.total_seconds() * 1000)
+        await self.settle()
+        while (due_ms := self.clock.next_ms()) is not None and due_ms <= until_ms:
+            self.clock.move_to(due_ms)
+            await self.settle()
+        self.clock.move_to(until_ms)
+        await self.settle()

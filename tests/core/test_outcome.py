@@ -1,0 +1,80 @@
+"""Outcomes, to errors and back."""
+
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+import pytest
+
+from durable.core.outcome import Failure, Success
+from durable.errors import InvocationCancelledError, TerminalError
+
+
+def test_a_terminal_error_comes_back_as_it_was() -> None:
+    error = TerminalError("declined", status=402, metadata={"code": "51"})
+
+    again = Failure.of(error).error()
+
+    assert (again.message, again.status, again.metadata) == ("declined", 402, {"code": "51"})
+
+
+def test_a_cancellation_reaches_the_caller_as_a_failure_with_status_409() -> None:
+    assert Failure.of(InvocationCancelledError()) == Failure(409, "cancelled")
+
+
+def test_nothing_there_is_not_an_empty_value() -> None:
+    assert Success() == Success(None)
+    assert Success() != Success(b"")
+
+
+def test_metadata_is_not_shared_between_failures() -> None:
+    assert Failure(500, "a").metadata is not Failure(500, "b").metadata
+
+
+class Markup(str):
+    __slots__ = ()
+
+
+class Code(int):
+    __slots__ = ()
+
+
+@pytest.mark.parametrize(
+    ("status", "kept"),
+    [
+        (404, 404),
+        (HTTPStatus.NOT_FOUND, 404),
+        (Code(404), 404),
+        ("404", 404),
+        ("not found", 500),
+        (None, 500),
+        (True, 500),
+        (4.5, 500),
+        (1 << 63, 500),
+    ],
+)
+def test_a_failure_can_be_stored_whatever_its_status_was(status: Any, kept: int) -> None:
+    failure = Failure(status, "no")
+
+    assert failure.status == kept
+    assert stored(failure) == failure
+
+
+@pytest.mark.parametrize(
+    ("message", "kept"),
+    [("nö \N{SNOWMAN}", "nö \N{SNOWMAN}"), ("\ud800", "?"), (Markup("no"), "no"), (b"no", "b'no'"), (None, "None")],
+)
+def test_a_failure_can_be_stored_whatever_it_says(message: Any, kept: str) -> None:
+    failure = Failure(500, message, {message: message})
+
+    assert (failure.message, failure.metadata) == (kept, {kept: kept})
+    assert stored(failure) == failure
+
+
+def stored(failure: Failure) -> Failure:
+    return msgspec.msgpack.decode(msgspec.msgpack.encode(failure), type=Failure)
+
+
+def test_an_outcome_does_not_change() -> None:
+    with pytest.raises(AttributeError):
+        Success(b"1").value = b"2"  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]

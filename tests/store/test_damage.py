@@ -1,0 +1,151 @@
+"""Files that go, disks that fill, bits that flip."""
+
+from pathlib import Path
+
+import anyio
+import pytest
+
+from durable.core.entries import Run
+from durable.core.outcome import Success
+from durable.errors import DamagedError, StoreError
+from durable.store.connection import pragma
+from durable.store.sqlite import SQLiteStore
+from tests.store.files import execute, flip, setting
+from tests.store.samples import CART, accepting, id_of, invocation
+
+
+@pytest.mark.parametrize("name", ["db", "db-wal"])
+@pytest.mark.parametrize("fault", ["deleted", "replaced"])
+async def test_a_file_that_went_is_noticed_before_the_next_commit_returns(
+    sqlite: SQLiteStore, path: Path, name: str, fault: str
+) -> None:
+    await sqlite.commit(setting("items", b"1"))
+    file = path.with_name(name)
+    content = file.read_bytes() if name == "db-wal" else b""  # to close db here would drop SQLite's locks
+    file.rename(path.with_name("gone"))
+    if fault == "replaced":
+        file.write_bytes(content)
+
+    with pytest.raises(StoreError, match=r"was replaced|No such file"):
+        await sqlite.commit(setting("items", b"2"))
+    with pytest.raises(StoreError, match="outcome is unknown"):
+        await sqlite.commit(setting("items", b"3"))
+
+
+async def test_a_full_disk_in_the_middle_of_a_commit_keeps_nothing_of_it(sqlite: SQLiteStore, path: Path) -> None:
+    await sqlite.commit(accepting(invocation(1)))
+    assert sqlite._writer is not None
+    pages = await sqlite._writer.run(pragma, sqlite._writer._conn, "page_count")
+    await sqlite._writer.run(pragma, sqlite._writer._conn, f"max_page_count={pages}")
+    commit = accepting(*(invocation(n) for n in range(2, 500)))
+    commit.append(1, 0, Run(1, "charge"))
+
+    with pytest.raises(StoreError, match="full"):
+        await sqlite.commit(commit)
+    with pytest.raises(StoreError, match="outcome is unknown"):
+        await sqlite.commit(setting("items", b"1"))
+
+    await sqlite.close()
+    await sqlite.open()
+    assert await sqlite.running(after=0, limit=9) == [(1, id_of(1))]
+    loaded = await sqlite.load(id_of(1))
+    assert loaded is not None
+    assert loaded.entries == []
+
+
+async def test_no_statement_follows_an_error_but_a_rollback(sqlite: SQLiteStore) -> None:
+    assert sqlite._writer is not None
+    pages = await sqlite._writer.run(pragma, sqlite._writer._conn, "page_count")
+    await sqlite._writer.run(pragma, sqlite._writer._conn, f"max_page_count={pages}")
+    commit = accepting(*(invocation(n) for n in range(2, 500)))
+    commit.append(2, 0, Run(1, "charge"))
+    statements: list[str] = []
+    await sqlite._writer.set_trace_callback(statements.append)
+
+    with pytest.raises(StoreError):
+        await sqlite.commit(commit)
+
+    failed = max(number for number, each in enumerate(statements) if each.startswith("INSERT INTO invocation"))
+    assert statements[failed + 1 :] in ([], ["ROLLBACK"])
+
+
+async def test_a_value_that_sqlite_cannot_hold_fails_its_commit(sqlite: SQLiteStore) -> None:
+    with pytest.raises(StoreError, match="OverflowError"):
+        await sqlite.commit(accepting(invocation(1, due_ms=1 << 63)))
+
+    await sqlite.close()
+    await sqlite.open()
+    assert await sqlite.load(id_of(1)) is None
+
+
+async def test_a_cancelled_commit_is_the_last(sqlite: SQLiteStore) -> None:
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        await sqlite.commit(accepting(invocation(1)))
+
+    with pytest.raises(StoreError, match="outcome is unknown"):
+        await sqlite.commit(accepting(invocation(2)))
+
+
+async def test_an_unknown_outcome_is_not_a_clean_close(sqlite: SQLiteStore, path: Path) -> None:
+    with pytest.raises(StoreError):
+        await sqlite.commit(accepting(invocation(1, due_ms=1 << 63)))
+
+    await sqlite.close()
+
+    assert execute(path, "SELECT clean FROM meta") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    ("damage", "match"),
+    [
+        ("UPDATE journal SET entries = {flipped}", "the journal of invocation number 1 at entry 0"),
+        ("UPDATE journal SET position = 1", "the journal of invocation number 1 at entry 1"),
+        ("UPDATE invocation SET request = {flipped}", "the request of invocation inv_1.* .number 1."),
+        ("UPDATE invocation SET outcome = {flipped}", "the outcome of invocation inv_1"),
+        ("UPDATE invocation SET outcome = NULL", "the outcome of invocation inv_1"),
+    ],
+)
+async def test_damage_to_an_invocation_is_found_when_it_is_loaded(
+    sqlite: SQLiteStore, path: Path, damage: str, match: str
+) -> None:
+    commit = accepting(invocation(1, outcome=Success(b"done")))
+    commit.append(1, 0, Run(1, "charge"))
+    await sqlite.commit(commit)
+    await sqlite.close()
+    column = "entries" if "entries" in damage else "request" if "request" in damage else "outcome"
+    flip(path, damage, column)
+
+    await sqlite.open()
+
+    with pytest.raises(DamagedError, match=match):
+        await sqlite.load(id_of(1))
+
+
+@pytest.mark.parametrize(("table", "column"), [("state", "value"), ("promise", "outcome")])
+async def test_damage_to_a_key_is_found_when_it_is_loaded(
+    sqlite: SQLiteStore, path: Path, table: str, column: str
+) -> None:
+    commit = setting("items", b"12345")
+    commit.promises[*CART, "items"] = Success(b"yes")
+    await sqlite.commit(commit)
+    await sqlite.close()
+    flip(path, f"UPDATE {table} SET {column} = {{flipped}}", column)
+
+    await sqlite.open()
+
+    with pytest.raises(DamagedError, match=f"{table} 'items' of Cart/mary"):
+        await sqlite.load_instance(CART)
+
+
+async def test_damage_to_the_structure_is_found_after_a_crash(sqlite: SQLiteStore, path: Path) -> None:
+    await sqlite.commit(accepting(*(invocation(n) for n in range(1, 50))))
+    await sqlite.close()
+    execute(path, "UPDATE meta SET clean = 0")
+    pages = execute(path, "SELECT rootpage FROM sqlite_master WHERE name = 'invocation_running'")
+    with path.open("r+b") as file:
+        file.seek((int(str(pages[0][0])) - 1) * 4096)
+        file.write(bytes(4096))
+
+    with pytest.raises(DamagedError, match="is damaged; restore it from a backup"):
+        await sqlite.open()

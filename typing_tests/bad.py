@@ -1,0 +1,56 @@
+"""Both checkers must refuse every marked line, and no other."""
+
+from durable import (
+    Client,
+    Context,
+    ObjectContext,
+    ObjectSharedContext,
+    Service,
+    VirtualObject,
+    WorkflowContext,
+    handler,
+)
+from examples.shop.domain import Carrier, Order
+from examples.shop.services import OrderFulfillmentWorkflow, ShippingService, UserSession
+
+
+async def wrong(ctx: Context, obj: ObjectContext, shared: ObjectSharedContext, wf: WorkflowContext) -> None:
+    await ctx.call(UserSession.add_item, "alice", 123)  # E wrong argument type
+    await ctx.call(UserSession.add_item, "alice")  # E missing argument
+    await ctx.call(UserSession.add_item, "alice", "laptop", "extra")  # E too many arguments
+    await ctx.call(UserSession.add_item, 42, "laptop")  # E key is not a str
+    await ctx.call(UserSession.add_item, "laptop")  # E object handler called without key
+    await ctx.call(UserSession.show_basket, "alice", "x")  # E takes no input
+    x: str = await ctx.call(UserSession.add_item, "alice", "laptop")  # E result is int
+    await ctx.call("UserSession.add_item", "alice", "laptop")  # E no string names
+    await ctx.call(UserSession.add_itm, "alice", "laptop")  # E typo in the handler
+    ctx.send(UserSession.checkout, "alice", 9)  # E wrong argument type
+    ctx.send_later(3, UserSession.checkout, "alice", "o-1")  # E delay is a timedelta
+    obj.set(UserSession.baskt, ["x"])  # E typo in the state key
+    obj.set(UserSession.basket, "laptop")  # E state is a list[str]
+    shared.set(UserSession.basket, ["x"])  # E a shared context cannot write
+    wf.promise(OrderFulfillmentWorkflow.approval).resolve("yes")  # E promise is bool
+    wf.promise(OrderFulfillmentWorkflow.aproval)  # E typo in the promise name
+    await ctx.sleep(5)  # E seconds need a unit
+    await UserSession.add_item(obj, "laptop")  # E a plain call of a handler is not durable
+
+
+async def wrong_too(ctx: Context, client: Client, order: Order, carrier: Carrier) -> None:
+    await ctx.call(ShippingService.initiate_shipment, "o-1", order)  # E service handler called with key
+    await ctx.call(ShippingService.initiate_shipment, "o-1")  # E str is not an Order
+    await client.call(UserSession.add_item, "alice", 123)  # E wrong argument type
+    await ctx.run("book", carrier.book, 7)  # E wrong argument of the action
+
+
+class Odd(Service):
+    @handler  # E a service handler cannot take an object context
+    async def touch(self, ctx: ObjectContext, item: str) -> None: ...
+
+
+class Odder(VirtualObject):
+    @handler  # E not async
+    def sync(self, ctx: ObjectContext, a: str) -> str:
+        return a
+
+    @handler  # E an object handler cannot take a workflow context
+    async def odd(self, ctx: WorkflowContext, a: str) -> None: ...

@@ -1,0 +1,42 @@
+"""Both checkers must agree with every line."""
+
+from datetime import datetime, timedelta
+from typing import assert_type
+
+from durable import Client, Context, ObjectContext, WorkflowContext, gather, select
+from examples.shop.domain import Order, PaymentGateway, PaymentReceipt, Shipment
+from examples.shop.services import OrderFulfillmentWorkflow, ShippingService, UserSession
+
+
+async def good(
+    ctx: Context, obj: ObjectContext, wf: WorkflowContext, client: Client, order: Order, gateway: PaymentGateway
+) -> None:
+    assert_type(await ctx.call(UserSession.add_item, "alice", "laptop"), int)
+    assert_type(await ctx.call(UserSession.add_item, "alice", item="laptop"), int)
+    assert_type(await ctx.call(UserSession.show_basket, "alice"), list[str])
+    assert_type(await ctx.call(ShippingService.initiate_shipment, order), Shipment)
+    assert_type(await ctx.call(OrderFulfillmentWorkflow.run.options(idempotency_key="k"), "o-1", order), Shipment)
+    assert_type(await client.call(OrderFulfillmentWorkflow.run, "o-1", order), Shipment)
+    accepted = await client.send_later(timedelta(days=1), OrderFulfillmentWorkflow.run, "o-1", order)
+    assert_type(await accepted.result(), Shipment)
+    count, shipment = await gather(
+        ctx.call(UserSession.add_item, "alice", "x"), ctx.call(ShippingService.initiate_shipment, order)
+    )
+    assert_type(count, int)
+    assert_type(shipment, Shipment)
+    counts = await gather(*[ctx.call(UserSession.add_item, user, "x") for user in ("a", "b")])
+    assert_type(counts, tuple[int, ...])
+    winner, value = await select(
+        approved=wf.promise(OrderFulfillmentWorkflow.approval), late=ctx.call(UserSession.checkout, "a", "o")
+    )
+    assert_type(winner, str)
+    assert_type(value, bool)
+    assert_type(await obj.get(UserSession.basket), list[str])
+    assert_type(await wf.promise(OrderFulfillmentWorkflow.approval), bool)
+    assert_type(await ctx.awakeable(PaymentReceipt).or_timeout(timedelta(minutes=1)), PaymentReceipt)
+    assert_type(await ctx.run("refund", gateway.refund, "tx-1"), None)
+    assert_type(await ctx.run("length", len, "abc"), int)
+    assert_type(await ctx.run("price", lambda: 3.5), float)
+    assert_type(await ctx.now(), datetime)
+    assert_type(await UserSession(gateway).add_item(obj, "laptop"), int)  # in a unit test: the plain method
+    print(await obj.get(UserSession.basket), f"{await wf.promise(OrderFulfillmentWorkflow.approval)}")
