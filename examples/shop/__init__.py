@@ -1,0 +1,1 @@
+"""The example shop: basket, checkout, payment, approval and shipping, end to end."""

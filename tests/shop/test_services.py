@@ -1,0 +1,249 @@
+"""The shop's services on an engine in memory: what an order does, step by step, with a clock that the test moves."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from durable import Invocation, TerminalError
+from durable.testing import TestEngine
+from examples.shop.domain import Order, PaymentReceipt, Shipment
+from examples.shop.services import APPROVAL_WINDOW, DELIVERY_TIME, PAYMENT_WINDOW, OrderFulfillmentWorkflow, UserSession
+from tests.shop.world import World
+
+ADD_ITEM = UserSession.add_item.options(identity="alice")
+SHOW_BASKET = UserSession.show_basket.options(identity="alice")
+CHECKOUT = UserSession.checkout.options(identity="alice")
+ORDER = Order("o-1", "alice", "tx-1", ["laptop"])
+
+
+async def check_out(engine: TestEngine) -> Invocation[bool]:
+    await engine.call(ADD_ITEM, "alice", "laptop")
+    checkout = await engine.send(CHECKOUT, "alice", "o-1")
+    await engine.settle()
+    return checkout
+
+
+async def pay(engine: TestEngine, world: World, *, success: bool = True) -> None:
+    await engine.awakeable(world.awakeables["o-1"]).resolve(PaymentReceipt("tx-1", success))
+    await engine.settle()
+
+
+async def fulfilment(engine: TestEngine) -> Invocation[Shipment]:
+    """The run that the checkout started: a workflow runs once per key, whoever asks."""
+    return await engine.send(OrderFulfillmentWorkflow.run, "o-1", ORDER)
+
+
+async def failure(invocation: Invocation[object]) -> tuple[int, str]:
+    with pytest.raises(TerminalError) as caught:
+        await invocation.result()
+    return caught.value.status, str(caught.value)
+
+
+async def test_a_paid_and_approved_order_is_shipped_once():
+    world = World()
+    async with TestEngine(*world.services()) as engine:
+        checkout = await check_out(engine)
+        await pay(engine, world)
+        await engine.call(OrderFulfillmentWorkflow.on_approve, "o-1")
+        await engine.skip(DELIVERY_TIME)
+
+        assert await checkout.result() is True
+        assert await (await fulfilment(engine)).result() == Shipment("TRACK-o-1")
+        assert world.diary == ["ask o-1", "book o-1"]
+
+
+async def test_the_parcel_is_under_way_for_the_delivery_time():
+    world = World()
+    async with TestEngine(*world.services()) as engine:
+        await check_out(engine)
+        await pay(engine, world)
+        await engine.call(OrderFulfillmentWorkflow.on_approve, "o-1")
+        run = await fulfilment(engine)
+
+        await engine.skip(DELIVERY_TIME - timedelta(milliseconds=1))
+        early = await run.status()
+        await engine.skip(timedelta(milliseconds=1))
+
+        assert early != "completed"
+        assert await run.status() == "completed"
+
+
+async def test_the_basket_counts_keeps_order_and_is_empty_after_payment():
+    world = World()
+    async with TestEngine(*world.services()) as engine:
+        counts = [await engine.call(ADD_ITEM, "alice", item) for item in ("laptop", "mouse", "laptop")]
+        before = await engine.call(SHOW_BASKET, "alice")
+        await engine.send(CHECKOUT, "alice", "o-1")
+        await engine.settle()
+        await pay(engine, world)
+
+        assert counts == [1, 2, 3]
+        assert before == ["laptop", "mouse", "laptop"]
+        assert await engine.call(SHOW_BASKET, "alice") == []
+
+
+async def test_the_basket_can_be_seen_while_a_checkout_waits():
+    world = World()
+    async with TestEngine(*world.services()) as engine:
+        await check_out(engine)
+
+        assert await engine.call(SHOW_BASKET, "alice") == ["laptop"]
+
+
+async def test_an_item_added_during_a_checkout_waits_for_it_and_survives_it():
+    world = World()
+    async with TestEngine(*world.services()) as engine:
+        await check_out(engine)
+        added = await engine.send(ADD_ITEM, "alice", "mouse")
+        await engine.settle()
+        waiting = await added.status()
+        await pay(engine, world)
+
+        assert waiting == "pending"
+        assert await added.result() == 1
+        assert await engine.call(SHOW_BASKET, "alice") == ["mouse"]
+
+
+async def test_an_empty_basket_cannot_be_checked_out():
+    world = World()
+    async with TestEngine(*world.services()) as engine:
+        checkout = await engine.send(CHECKOUT, "alice", "o-1")
+
+        assert await failure(checkout) == (400, "the basket is empty: add an item first")
+        assert world.diary == []
+
+
+async def test_a_declined_payment_is_402_and_leaves_the_basket():
+    world = World()
+    async with TestEngine(*world.services()) as engine:
+        checkout = await check_out(engine)
+        await pay(engine, world, success=False)
+
+        assert await failure(checkout) == (402, "payment declined")
+        assert await engine.call(SHOW_BASKET, "alice") == ["laptop"]
+        assert world.diary == ["ask o-1"]
+
+
+async def test_a_payment_that_never_comes_is_408_and_frees_the_basket():
+    world = World()
+    async with TestEngine(*world.services()) as engine:
+        checkout = await check_out(engine)
+        await engine.skip(PAYMENT_WINDOW)
+
+        assert (await failure(checkout))[0] == 408
+        assert await engine.call(ADD_ITEM, "alice", "mouse") == 2
+
+
+async def test_a_rejected_order_is_refunded_and_never_shipped():
+    world = World()
+    async with TestEngine(*world.services()) as engine:
+        await check_out(engine)
+        await pay(engine, world)
+        await engine.call(OrderFulfillmentWorkflow.on_reject, "o-1")
+
+        assert await failure(await fulfilment(engine)) == (400, "order rejected")
+        assert world.diary == ["ask o-1", "refund tx-1"]
+
+
+async def test_an_order_that_nobody_approves_is_refunded():
+    world = World()
+    async with TestEngine(*world.services()) as engine:
+        await check_out(engine)
+        await pay(engine, world)
+        await engine.skip(APPROVAL_WINDOW)
+
+        assert (await failure(await fulfilment(engine)))[0] == 408
+        assert world.diary == ["ask o-1", "refund tx-1"]
+
+
+async def test_an_order_approved_before_it_was_paid_ships_at_once():
+    world = World()
+    async with TestEngine(*world.services()) as engine:
+        await check_out(engine)
+        await engine.call(OrderFulfillmentWorkflow.on_approve, "o-1")
+        await pay(engine, world)
+
+        assert world.diary == ["ask o-1", "book o-1"]
+
+
+async def test_a_decision_is_final():
+    world = World()
+    async with TestEngine(*world.services()) as engine:
+        await engine.call(OrderFulfillmentWorkflow.on_approve, "o-1")
+
+        rejection = await engine.send(OrderFulfillmentWorkflow.on_reject, "o-1")
+
+        assert (await failure(rejection))[0] == 409
+
+
+async def test_a_carrier_that_keeps_failing_is_cancelled_first_and_refunded_last():
+    world = World(strike=True)
+    async with TestEngine(*world.services()) as engine:
+        await check_out(engine)
+        await pay(engine, world)
+        await engine.call(OrderFulfillmentWorkflow.on_approve, "o-1")
+        await engine.skip(timedelta(minutes=1))
+
+        status, message = await failure(await fulfilment(engine))
+        assert status == 500
+        assert "the carrier is on strike" in message
+        assert world.diary == ["ask o-1", *["book o-1"] * 5, "recall o-1", "refund tx-1"]
+
+
+async def test_an_order_cancelled_on_its_way_is_recalled_and_refunded():
+    world = World()
+    async with TestEngine(*world.services()) as engine:
+        await check_out(engine)
+        await pay(engine, world)
+        await engine.call(OrderFulfillmentWorkflow.on_approve, "o-1")
+        run = await fulfilment(engine)
+
+        await run.cancel()
+        await engine.settle()
+
+        assert (await failure(run))[0] == 409
+        assert world.diary == ["ask o-1", "book o-1", "recall o-1", "refund tx-1"]
+
+
+@pytest.mark.parametrize("identity", ["mallory", "", None])
+async def test_nobody_else_reaches_a_basket(identity: str | None):
+    world = World()
+    async with TestEngine(*world.services()) as engine:
+        await engine.call(ADD_ITEM, "alice", "laptop")
+
+        attempts = [
+            await engine.send(UserSession.add_item.options(identity=identity), "alice", "virus"),
+            await engine.send(UserSession.show_basket.options(identity=identity), "alice"),
+            await engine.send(UserSession.checkout.options(identity=identity), "alice", "o-1"),
+        ]
+
+        assert [await failure(attempt) for attempt in attempts] == [(403, "access denied")] * 3
+        assert await engine.call(SHOW_BASKET, "alice") == ["laptop"]
+
+
+async def test_a_checkout_repeated_with_its_key_asks_for_one_payment():
+    world = World()
+    async with TestEngine(*world.services()) as engine:
+        await engine.call(ADD_ITEM, "alice", "laptop")
+        keyed = UserSession.checkout.options(identity="alice", idempotency_key="k")
+
+        first = await engine.send(keyed, "alice", "o-1")
+        await engine.settle()
+        again = await engine.send(keyed, "alice", "o-1")
+        await engine.settle()
+
+        assert first.id == again.id
+        assert world.diary == ["ask o-1"]
+
+
+async def test_an_item_added_twice_with_one_key_is_one_item():
+    world = World()
+    async with TestEngine(*world.services()) as engine:
+        keyed = UserSession.add_item.options(identity="alice", idempotency_key="k")
+
+        counts = [await engine.call(keyed, "alice", "laptop") for _ in range(2)]
+
+        assert counts == [1, 1]
+        assert await engine.call(SHOW_BASKET, "alice") == ["laptop"]
