@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from durable.context import Context
 from durable.core.awaits import Await, Known, One, Settled
 from durable.core.outcome import Failure, Outcome, Success
 from durable.errors import InvocationCancelledError, TerminalError
+from durable.futures import DurableFuture
 from durable.machine import Action, Outgoing
 from durable.retry import RetryPolicy
 
@@ -159,3 +161,16 @@ class FakeMachine:
             except TerminalError as error:
                 self.settle(slot, Failure.of(error))
         return True
+
+
+class Attempt:
+    """A machine, and some awakeables of it, whose slots count from 1."""
+
+    def __init__(self, awakeables: int) -> None:
+        self.machine = FakeMachine()
+        self.ctx = Context(self.machine)
+        self.futures: list[DurableFuture[str]] = [self.ctx.awakeable(str) for _ in range(awakeables)]
+
+    def answer(self, *slots: int) -> None:
+        for slot in slots:
+            self.machine.answer(slot, b'"%d"' % slot)

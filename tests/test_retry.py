@@ -1,6 +1,7 @@
 """How long to keep trying."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -42,6 +43,32 @@ def test_a_delay_of_zero_stays_zero(attempts: int) -> None:
     assert RetryPolicy(first=timedelta(0)).delay(attempts) == timedelta(0)
 
 
+@pytest.mark.parametrize(("chance", "factor"), [(0.0, 1.0), (0.5, 1.15), (1.0, 1.3)])
+def test_jitter_adds_up_to_its_fraction(chance: float, factor: float) -> None:
+    policy = RetryPolicy(first=SECOND, factor=2, longest=10 * SECOND, jitter=0.3)
+
+    assert policy.delay(2, chance) == 2 * SECOND * factor
+
+
+@pytest.mark.parametrize("attempts", [5, 10_000])
+def test_jitter_spreads_also_the_longest_delay(attempts: int) -> None:
+    assert RetryPolicy(first=SECOND, longest=5 * SECOND, jitter=0.2).delay(attempts, 0.5) == 5.5 * SECOND
+
+
+def test_jitter_on_a_longest_of_no_limit_is_left_out() -> None:
+    assert RetryPolicy(first=SECOND, longest=timedelta.max, jitter=1).delay(10_000, 0.9) == timedelta.max
+
+
+def test_a_policy_has_no_jitter_unless_it_says_so() -> None:
+    assert RetryPolicy(first=SECOND).delay(1, 0.9) == SECOND
+
+
+@pytest.mark.parametrize("jitter", [-0.1, 1.1, float("nan")])
+def test_a_jitter_that_is_no_fraction_is_refused(jitter: float) -> None:
+    with pytest.raises(ValueError, match="jitter must be a fraction from 0 to 1, got"):
+        RetryPolicy(jitter=jitter)
+
+
 def test_without_limits_it_never_gives_up() -> None:
     assert not RetryPolicy().gives_up(10**9, 100 * YEAR)
 
@@ -70,8 +97,10 @@ def test_either_limit_is_enough(limit: str) -> None:
 
 @pytest.mark.parametrize("field", ["first", "longest"])
 def test_a_negative_delay_is_refused(field: str) -> None:
+    fields: dict[str, Any] = {field: -SECOND}
+
     with pytest.raises(ValueError, match=f"cannot be negative: .*{field}=-1 day"):
-        RetryPolicy(**{field: -SECOND})
+        RetryPolicy(**fields)
 
 
 @pytest.mark.parametrize("factor", [0.99, 0, -2, float("nan"), float("inf")])
@@ -84,6 +113,10 @@ def test_a_factor_that_is_not_a_number_from_1_is_refused(factor: float) -> None:
 def test_less_than_one_attempt_is_refused(attempts: int) -> None:
     with pytest.raises(ValueError, match="max_attempts must be at least 1, got"):
         RetryPolicy(max_attempts=attempts)
+
+
+def test_handlers_that_failed_together_are_tried_apart() -> None:
+    assert HANDLER_RETRIES.delay(1, 1.0) == 1.3 * HANDLER_RETRIES.delay(1)
 
 
 def test_a_handler_is_tried_for_an_hour_and_then_paused() -> None:

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Generic, ParamSpec, Protocol, TypeVar
 
+from durable.core.entries import Verb
 from durable.core.outcome import Failure, Outcome, Success
+from durable.handlers import Handler
 from durable.serde import encode, plain
-from durable.service import Handler
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -25,6 +26,11 @@ class Door(Protocol):
 
     async def status(self, id: str, /) -> str: ...
     async def cancel(self, id: str, /) -> None: ...
+    async def signal(self, id: str, name: str, outcome: Outcome, /) -> None: ...
+    async def control(self, verb: Verb, id: str, from_entry: int = 0, /) -> str:
+        """The id of the invocation that a restart makes; that of the invocation itself for every other verb."""
+        ...
+
     async def complete_awakeable(self, id: str, outcome: Outcome, /) -> None: ...
 
 
@@ -50,6 +56,34 @@ class Invocation(Generic[T_co]):
     async def cancel(self) -> None:
         """Ask it to stop: the next ``await`` in its handler raises, so that it can undo what it did."""
         await self._door.cancel(self.id)
+
+    async def signal(self, name: str, value: object, /) -> None:
+        """Send it a named signal, which ``ctx.signal(name, type)`` receives; kept if it comes too early."""
+        await self._door.signal(self.id, name, Success(encode(value, f"signal {name!r}")))
+
+    async def kill(self) -> None:
+        """Stop it now, and what it called; nothing is undone. Its callers get status 409."""
+        await self._door.control("kill", self.id)
+
+    async def pause(self) -> None:
+        """Stop it where it is; it keeps its key, and what arrives meanwhile is kept."""
+        await self._door.control("pause", self.id)
+
+    async def resume(self) -> None:
+        """Go on: after a pause, or now instead of when its back-off is over."""
+        await self._door.control("resume", self.id)
+
+    async def restart(self, *, from_entry: int = 0) -> Invocation[T_co]:
+        """A new invocation with the same input, keeping the journal up to and with ``from_entry``; 0 is the input."""
+        return Invocation(self._door, await self._door.control("restart", self.id, from_entry), self._decode)
+
+    async def purge(self) -> None:
+        """Forget it, once it is completed; with a workflow's run, its state and promises."""
+        await self._door.control("purge", self.id)
+
+    async def purge_journal(self) -> None:
+        """Forget its journal, once it is completed; its outcome is kept."""
+        await self._door.control("purge-journal", self.id)
 
 
 class AwakeableRef:

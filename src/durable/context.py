@@ -15,6 +15,7 @@ from uuid import UUID
 
 from durable.action import outside_steps, prepare
 from durable.core.awaits import Await, One
+from durable.core.entries import Verb
 from durable.core.outcome import Failure, Outcome, Success
 from durable.futures import CallFuture, DurableFuture, Journaled, answered, check_duration
 from durable.machine import Machine, Outgoing
@@ -23,7 +24,7 @@ from durable.serde import check_text, decoder, encode
 from durable.state import Promise, Readable, State
 
 if TYPE_CHECKING:
-    from durable.service import Handler
+    from durable.handlers import Handler
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -228,6 +229,37 @@ class Context:
     def cancel(self, invocation_id: str, /) -> None:
         """Ask another invocation to stop: the next ``await`` in its handler raises."""
         self._machine.cancel(invocation_id)
+
+    def kill(self, invocation_id: str, /) -> DurableFuture[None]:
+        """Stop another invocation now, and what it called; nothing is undone. 404 if unknown, 409 if completed."""
+        return self._control("kill", invocation_id)
+
+    def pause(self, invocation_id: str, /) -> DurableFuture[None]:
+        """Stop another invocation where it is; it keeps its key."""
+        return self._control("pause", invocation_id)
+
+    def resume(self, invocation_id: str, /) -> DurableFuture[None]:
+        """Let a paused invocation go on, or one that backs off try again now."""
+        return self._control("resume", invocation_id)
+
+    def purge(self, invocation_id: str, /) -> DurableFuture[None]:
+        """Forget a completed invocation; with a workflow's run, its state and promises."""
+        return self._control("purge", invocation_id)
+
+    def purge_journal(self, invocation_id: str, /) -> DurableFuture[None]:
+        """Forget the journal of a completed invocation; its outcome is kept."""
+        return self._control("purge-journal", invocation_id)
+
+    def restart(self, invocation_id: str, /, *, from_entry: int = 0) -> DurableFuture[str]:
+        """The id of a new invocation with the same input, and the journal up to and with ``from_entry``."""
+        machine = self._machine
+        slot = machine.control("restart", invocation_id, from_entry)
+        return Journaled(machine, slot, answered(machine, slot, machine.written))
+
+    def _control(self, verb: Verb, invocation_id: str) -> DurableFuture[None]:
+        machine = self._machine
+        slot = machine.control(verb, invocation_id)
+        return Journaled(machine, slot, answered(machine, slot, _nothing))
 
     def now(self) -> DurableFuture[datetime]:
         """The time, in UTC, the same on every attempt."""

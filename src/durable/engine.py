@@ -17,14 +17,17 @@ from durable.core.lifecycle import ALREADY_INVOKED
 from durable.core.outcome import Failure
 from durable.errors import EngineStoppedError
 from durable.futures import check_duration
+from durable.handlers import Handler
 from durable.machine import Machine
+from durable.options import Options
 from durable.retry import RetryPolicy
 from durable.runtime.clock import Clock, SystemClock
-from durable.runtime.invoker import Invoker, Limits
+from durable.runtime.invoker import Invoker
 from durable.runtime.kernel import Kernel
 from durable.runtime.outside import HandlerInfo, Outside, Services, Submission
+from durable.runtime.retention import Retention
 from durable.runtime.timekeeper import Timekeeper
-from durable.service import AnyService, Handler, handlers_of
+from durable.service import AnyService, handlers_of
 from durable.store import Store
 from durable.store.sqlite import SQLiteStore
 
@@ -54,13 +57,11 @@ class Engine(Client):
     A second engine on the same file is refused. Every acknowledged call survives a crash and a power cut.
     """
 
-    def __init__(
-        self, database: str | PathLike[str], /, *services: AnyService, version: str = "", limits: Limits | None = None
-    ) -> None:
+    def __init__(self, database: str | PathLike[str], /, *services: AnyService, options: Options | None = None) -> None:
         self._make_store: Callable[[], Store] = lambda: SQLiteStore(database)
         self._clock: Clock = SystemClock()
         self._bound = _bind(services)
-        self._version, self._limits = version, limits or Limits()
+        self._options = options or Options()
         self._running: _Running | None = None
 
     async def __aenter__(self) -> Self:
@@ -68,7 +69,7 @@ class Engine(Client):
         if self._running is not None:
             raise EngineStoppedError("this engine is open already; open another one instead")
         running = _Running(self._make_store(), self._clock, self._bound)
-        await running.open(self._version, self._limits)
+        await running.open(self._options)
         self._running = running
         return self
 
@@ -116,18 +117,21 @@ class _Running:
     def __init__(self, store: Store, clock: Clock, bound: Mapping[tuple[str, str], Bound]) -> None:
         self._store, self._clock, self._bound = store, clock, bound
 
-    async def open(self, version: str, limits: Limits) -> None:
+    async def open(self, options: Options) -> None:
         try:
             opened = await self._store.open()
-            self.kernel = Kernel(self._store, self._clock, _directory(self._bound), opened)
-            self.invoker = Invoker(self.kernel, self._bound, limits)
+            self.kernel = Kernel(self._store, self._clock, _directory(self._bound), opened, options.resident)
+            self.invoker = Invoker(self.kernel, self._bound, options)
             self.timekeeper = Timekeeper(self.kernel)
-            self.outside = Outside(self.kernel, self.invoker.new_id, _services(self._bound), version=version)
+            self.outside = Outside(self.kernel, self.invoker.new_id, _services(self._bound), version=options.version)
             self.kernel.on_start, self.kernel.on_wake = self.invoker.start, self.invoker.wake
+            self.kernel.on_halt = self.invoker.halt
             self.kernel.on_done, self.kernel.on_timer = self.outside.done, self.timekeeper.arm
             self.kernel.on_stop = self._stopped
+            self.retention = Retention(self.kernel, options.cleanup)
             await self.timekeeper.refill()
             await self._recover()
+            self.retention.arm()
         except BaseException:
             await self._store.close()
             raise
@@ -135,6 +139,7 @@ class _Running:
     async def close(self) -> None:
         self.outside.stop(EngineStoppedError("it was closed"))
         try:
+            await self.retention.close()
             await self.timekeeper.close()
             await self.invoker.close()
             await self.kernel.writer.close()
@@ -143,7 +148,7 @@ class _Running:
 
     @property
     def idle(self) -> bool:
-        moving = self.invoker.busy or self.timekeeper.busy or self.kernel.residency.loading
+        moving = self.invoker.busy or self.timekeeper.busy or self.retention.busy or self.kernel.residency.loading
         return self.kernel.writer.idle and not moving
 
     async def _recover(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 
@@ -38,6 +38,19 @@ class DurableTimeoutError(TerminalError, TimeoutError):
         super().__init__(message, status=408)
 
 
+class AllFailedError(TerminalError):
+    """``first_success`` found none; its status is the one that all ``failures`` have, or else 500."""
+
+    def __init__(self, failures: Sequence[TerminalError]) -> None:
+        statuses = {failure.status for failure in failures}
+        super().__init__(
+            f"all {len(failures)} failed: " + "; ".join(failure.message for failure in failures),
+            status=statuses.pop() if len(statuses) == 1 else 500,
+        )
+        self.failures = tuple(failures)
+        """In the order of the arguments."""
+
+
 class PayloadError(TerminalError):
     """A value that cannot be encoded (status 500), or an input that does not decode (status 400)."""
 
@@ -54,6 +67,13 @@ class BadIdError(TerminalError, ValueError):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, status=400)
+
+
+class InvocationStateError(TerminalError):
+    """What was asked of an invocation cannot be done to it as it is; the message says why."""
+
+    def __init__(self, message: str, *, status: int = 409) -> None:
+        super().__init__(message, status=status)
 
 
 class RetryableError(DurableError):

@@ -22,6 +22,8 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """The first attempt counts."""
     max_duration: timedelta | None = None
     """Since the first failed attempt began."""
+    jitter: float = 0.0
+    """Up to this fraction of it is added to each delay at random, also to the longest: 0.3 is up to 30 % more."""
     exhausted: Literal["pause", "fail"] = "pause"
 
     def __post_init__(self) -> None:
@@ -31,9 +33,21 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(f"factor must be a number >= 1, got {self.factor}")
         if self.max_attempts is not None and self.max_attempts < 1:
             raise ValueError(f"max_attempts must be at least 1, got {self.max_attempts}")
+        if not 0.0 <= self.jitter <= 1.0:
+            raise ValueError(f"jitter must be a fraction from 0 to 1, got {self.jitter}")
 
-    def delay(self, attempts: int) -> timedelta:
-        """How long to wait after ``attempts`` failures in a row, from 1."""
+    def delay(self, attempts: int, chance: float = 0.0) -> timedelta:
+        """How long to wait after ``attempts`` failures in a row, from 1.
+
+        ``chance`` is a random number from 0 to 1, drawn by the caller: how much of the jitter is added.
+        """
+        grown = self._grown(attempts)
+        try:
+            return grown * (1 + self.jitter * chance)
+        except OverflowError:  # next to timedelta.max, which somebody may write for "no limit"
+            return grown
+
+    def _grown(self, attempts: int) -> timedelta:
         longest, first = self.longest.total_seconds(), self.first.total_seconds()
         try:
             return timedelta(seconds=min(longest, first * self.factor ** (attempts - 1)))
@@ -47,5 +61,7 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
         return too_often or too_long
 
 
-HANDLER_RETRIES = RetryPolicy(first=timedelta(milliseconds=500), longest=timedelta(seconds=60), max_attempts=70)
+HANDLER_RETRIES = RetryPolicy(
+    first=timedelta(milliseconds=500), longest=timedelta(seconds=60), max_attempts=70, jitter=0.3
+)
 """What an invocation gets unless its handler says otherwise: Restate's defaults."""

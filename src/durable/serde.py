@@ -124,7 +124,7 @@ def _reader(type: Any) -> Callable[[bytes], Any]:
         return _read_json(msgspec.json.Decoder())
     if not is_raw(type):
         return _read_json(msgspec.json.Decoder(type))
-    nothing = None if _accepts_none(type) else b""
+    nothing = None if accepts_none(type) else b""
     # convert() checks the constraints that an Annotated type may carry.
     return lambda raw: msgspec.convert(raw or nothing, type)
 
@@ -133,7 +133,8 @@ def _read_json(decoder: msgspec.json.Decoder[Any]) -> Callable[[bytes], Any]:
     return lambda raw: decoder.decode(raw or b"null")
 
 
-def _accepts_none(type: Any) -> bool:
+def accepts_none(type: Any) -> bool:
+    """Whether nothing at all is a value of ``type``."""
     return any(isinstance(member, shapes.NoneType) for member in _members(type))
 
 

@@ -32,7 +32,8 @@ def id_of(n: int) -> InvocationId:
 
 def request(target: Target = MAIL, **fields: Any) -> Request:
     kind = DIRECTORY[target.service, target.handler].kind
-    return Request(target=target, kind=kind, **({"payload": b"{}"} | fields))
+    defaults: dict[str, Any] = {"payload": b"{}"}
+    return Request(target=target, kind=kind, **(defaults | fields))
 
 
 def invocation(n: int = 1, target: Target = MAIL, **fields: Any) -> Invocation:

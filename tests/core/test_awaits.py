@@ -2,7 +2,7 @@
 
 import pytest
 
-from durable.core.awaits import All, Await, First, Known, One, Settled, Timeout
+from durable.core.awaits import All, Await, First, FirstSuccess, Known, One, Settled, Some, Timeout
 
 
 class Heard:
@@ -68,6 +68,38 @@ def test_first_is_settled_by_whichever_part_comes_first(heard: Heard, settled: S
     ("heard", "settled"),
     [
         (Heard(), None),
+        (Heard(-1, -2), None),
+        (Heard(-1, 3, 2), Settled(4, FINE)),
+        (Heard(-3, -1, -2), Settled(6, FAILED)),
+    ],
+)
+def test_first_success_is_settled_by_a_success_or_the_last_failure(heard: Heard, settled: Settled) -> None:
+    assert FirstSuccess((A, B, C)).settled(heard) == settled
+
+
+def test_first_success_of_nothing_has_failed_from_the_beginning() -> None:
+    assert FirstSuccess(()).settled(Heard(1)) == Settled(0, FAILED)
+
+
+@pytest.mark.parametrize(
+    ("count", "heard", "settled"),
+    [
+        (0, Heard(1), Settled(0, FINE)),
+        (1, Heard(), None),
+        (1, Heard(-2, 1), Settled(2, FINE)),
+        (2, Heard(3), None),
+        (2, Heard(3, -1, 2), Settled(4, FINE)),
+        (3, Heard(3, -1, -2), Settled(6, FINE)),
+    ],
+)
+def test_some_is_settled_by_so_many_answers_and_never_fails(count: int, heard: Heard, settled: Settled) -> None:
+    assert Some((A, B, C), count).settled(heard) == settled
+
+
+@pytest.mark.parametrize(
+    ("heard", "settled"),
+    [
+        (Heard(), None),
         (Heard(1), Settled(2, FINE)),
         (Heard(-1), Settled(2, FAILED)),
         (Heard(1, 2), Settled(2, FINE)),
@@ -95,6 +127,6 @@ def test_trees_nest() -> None:
 
 
 def test_a_tree_names_every_slot_it_waits_for() -> None:
-    tree = All((First((A, One("paid\x001"))), Timeout(C, timer=One(4)), Known(1)))
+    tree = All((First((A, One("paid\x001"))), Timeout(C, timer=One(4)), Known(1), FirstSuccess((B, Some((A,), 1)))))
 
-    assert list(tree.slots()) == [1, "paid\x001", 3, 4]
+    assert list(tree.slots()) == [1, "paid\x001", 3, 4, 2, 1]

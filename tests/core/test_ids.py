@@ -3,7 +3,7 @@
 import pytest
 
 from durable.core.ids import (
-    BadIdError,
+    AwakeableId,
     InvocationId,
     derived,
     plain,
@@ -12,6 +12,7 @@ from durable.core.ids import (
     write_awakeable,
     write_invocation,
 )
+from durable.errors import BadIdError
 
 ID = InvocationId(bytes.fromhex("781674a9d306b017947631474513f5c2"))
 SECRET = b"s" * 32
@@ -88,14 +89,14 @@ def test_a_derived_id_never_changes() -> None:
 
 
 def test_an_awakeable_id_tells_whose_signal_it_completes() -> None:
-    text = write_awakeable(SECRET, ID, 17)
+    text = write_awakeable(SECRET, AwakeableId(ID, 17, 7))
 
     assert text.startswith("sign_1")
-    assert read_awakeable(SECRET, text) == (ID, 17)
+    assert read_awakeable(SECRET, text) == (ID, 17, 7)
 
 
 def test_an_awakeable_id_of_another_secret_is_refused() -> None:
-    text = write_awakeable(b"t" * 32, ID, 17)
+    text = write_awakeable(b"t" * 32, AwakeableId(ID, 17, 7))
 
     with pytest.raises(BadIdError, match="unknown awakeable"):
         read_awakeable(SECRET, text)
@@ -109,7 +110,7 @@ def test_what_is_no_awakeable_id_is_a_bad_format(text: str) -> None:
 
 @pytest.mark.parametrize("tail", ["", "AAAA"])
 def test_an_awakeable_id_without_its_proof_is_too_short(tail: str) -> None:
-    text = write_awakeable(SECRET, ID, 17)[:40] + tail
+    text = write_awakeable(SECRET, AwakeableId(ID, 17, 7))[:40] + tail
 
     with pytest.raises(BadIdError, match="bad length"):
         read_awakeable(SECRET, text)
@@ -117,7 +118,7 @@ def test_an_awakeable_id_without_its_proof_is_too_short(tail: str) -> None:
 
 @pytest.mark.parametrize("more", ["=", "\n", "!"])
 def test_an_awakeable_id_has_one_text_only(more: str) -> None:
-    text = write_awakeable(SECRET, ID, 17)
+    text = write_awakeable(SECRET, AwakeableId(ID, 17, 7))
 
     with pytest.raises(BadIdError):
         read_awakeable(SECRET, text + more)

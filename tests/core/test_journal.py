@@ -5,7 +5,7 @@ import re
 import pytest
 
 from durable.core.awaits import Settled
-from durable.core.entries import Completed, GetState, Run, SetState, Signalled, Sleep
+from durable.core.entries import Completed, Entry, GetState, Run, SetState, Signalled, Sleep
 from durable.core.ids import CANCEL
 from durable.core.journal import Divergence, Journal, named_slot
 from durable.core.outcome import Failure, Success
@@ -150,7 +150,7 @@ def test_cancellations_settle_nothing_and_are_counted() -> None:
 
 def test_replaying_a_journal_hears_what_was_heard_the_first_time() -> None:
     first = Journal([])
-    entries = [first.issue(CHARGE), Completed(1, OK), Signalled("go", NO)]
+    entries: list[Entry] = [first.issue(CHARGE), Completed(1, OK), Signalled("go", NO)]
     for entry in entries[1:]:
         assert isinstance(entry, Completed | Signalled)
         first.hear(entry)

@@ -1,6 +1,6 @@
 """What is in memory, and what each change of it leaves in the commit."""
 
-from durable.core.entries import Completed, Run, Signalled
+from durable.core.entries import Completed, Entry, Run, Signalled
 from durable.core.ids import CANCEL
 from durable.core.invocation import Caller, Commit, Loaded, LoadedInstance, Status, Timer
 from durable.core.ledger import Resident
@@ -102,7 +102,7 @@ def test_an_answer_is_known_by_its_completion_or_signal() -> None:
 
 
 def test_cancellations_and_named_signals_are_never_answers() -> None:
-    entries = [Signalled(CANCEL, OK), Signalled("go", OK), Run(1, "a")]
+    entries: list[Entry] = [Signalled(CANCEL, OK), Signalled("go", OK), Run(1, "a")]
 
     resident = Resident(invocation(1), [*entries], [])
 

@@ -15,6 +15,7 @@ from durable import (
     DurableFuture,
     EngineStoppedError,
     ObjectContext,
+    Options,
     State,
     TerminalError,
     VirtualObject,
@@ -22,7 +23,6 @@ from durable import (
     handler,
     select,
 )
-from durable.runtime.invoker import Limits
 from durable.testing import TestEngine
 
 Program = list[Any]
@@ -136,9 +136,11 @@ class Interpreter(VirtualObject):
             return error.status
 
 
-async def outcome_of(world: World, program: Program, limits: Limits | None = None) -> tuple[list[Any], int, TestEngine]:
+async def outcome_of(
+    world: World, program: Program, options: Options | None = None
+) -> tuple[list[Any], int, TestEngine]:
     """The result without a crash, and how many commits it took."""
-    async with TestEngine(Interpreter(world), limits=limits) as engine:
+    async with TestEngine(Interpreter(world), options=options) as engine:
         work = Interpreter.work.options(idempotency_key="one")
         sent = await engine.send(work, "k", program)
         await engine.skip(timedelta(minutes=10))
@@ -188,7 +190,7 @@ def test_handlers_that_are_suspended_at_every_await_do_the_same(program: Program
         resident, suspending = World(), World()
         expected, _, _ = await outcome_of(resident, program)
 
-        result, _, _ = await outcome_of(suspending, program, Limits(inactivity=timedelta(0)))
+        result, _, _ = await outcome_of(suspending, program, Options(inactivity=timedelta(0)))
 
         assert plain(result) == plain(expected)
         assert suspending.begun == resident.begun

@@ -10,13 +10,13 @@ from durable import (
     Context,
     InvocationCancelledError,
     ObjectContext,
+    Options,
     Saga,
     Service,
     TerminalError,
     VirtualObject,
     handler,
 )
-from durable.runtime.invoker import Limits
 from durable.testing import TestEngine
 
 HOUR = timedelta(hours=1)
@@ -69,9 +69,9 @@ class Parent(Service):
             return f"{error.status} {error}"
 
 
-@pytest.mark.parametrize("limits", [None, Limits(inactivity=timedelta(0))], ids=["resident", "suspending"])
-async def test_a_cancelled_invocation_ends_with_409_unless_it_catches_it(limits: Limits | None) -> None:
-    async with TestEngine(Parent(), Sleeper(), limits=limits) as engine:
+@pytest.mark.parametrize("options", [None, Options(inactivity=timedelta(0))], ids=["resident", "suspending"])
+async def test_a_cancelled_invocation_ends_with_409_unless_it_catches_it(options: Options | None) -> None:
+    async with TestEngine(Parent(), Sleeper(), options=options) as engine:
         plain, survivor = await engine.send(Parent.call), await engine.send(Parent.survive)
         await engine.skip(timedelta(minutes=1))
 

@@ -8,13 +8,12 @@ from typing import NamedTuple
 
 import pytest
 
-from durable import Context, TerminalError
-from durable.runtime.invoker import Limits
+from durable import Context, Options, TerminalError
 from durable.testing import TestEngine
 from tests.runtime.flows import Approval, Counter, Plain, Program, World
 
 HOUR = timedelta(hours=1)
-AT_ONCE = Limits(inactivity=timedelta(0))
+AT_ONCE = Options(inactivity=timedelta(0))
 """Whoever waits is suspended."""
 
 
@@ -198,9 +197,9 @@ CASES = [
 WAITING = [case for case in CASES if case.poke]
 
 
-def engine_for(case: Case, world: World, limits: Limits | None = None, old: TestEngine | None = None) -> TestEngine:
+def engine_for(case: Case, world: World, options: Options | None = None, old: TestEngine | None = None) -> TestEngine:
     services = (Plain(world, case.program(world)), Counter(), Approval())
-    return TestEngine(*services, limits=limits, after=old)
+    return TestEngine(*services, options=options, after=old)
 
 
 @pytest.mark.parametrize("case", WAITING, ids=lambda case: case.name)
@@ -218,11 +217,11 @@ async def test_it_suspends_until_it_is_answered(case: Case) -> None:
         assert await sent.result() == case.result
 
 
-@pytest.mark.parametrize("limits", [None, AT_ONCE], ids=["resident", "suspending"])
+@pytest.mark.parametrize("options", [None, AT_ONCE], ids=["resident", "suspending"])
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-async def test_it_completes(case: Case, limits: Limits | None) -> None:
+async def test_it_completes(case: Case, options: Options | None) -> None:
     world = World()
-    async with engine_for(case, world, limits) as engine:
+    async with engine_for(case, world, options) as engine:
         sent = await engine.send(Plain.go)
         await engine.settle()
         if case.poke:

@@ -8,12 +8,11 @@ from datetime import timedelta
 
 import pytest
 
-from durable import Context, Service, TerminalError, gather, handler, select
-from durable.runtime.invoker import Limits
+from durable import Context, Options, Service, TerminalError, gather, handler, select
 from durable.testing import TestEngine
 
 HOUR = timedelta(hours=1)
-AT_ONCE = Limits(inactivity=timedelta(0))
+AT_ONCE = Options(inactivity=timedelta(0))
 Program = Callable[[Context], Awaitable[object]]
 
 
@@ -128,7 +127,7 @@ async def test_select_has_the_same_winner_on_replay_when_both_are_there() -> Non
         await ctx.sleep(HOUR)
         return winner
 
-    async with TestEngine(Changed(race), limits=AT_ONCE) as engine:
+    async with TestEngine(Changed(race), options=AT_ONCE) as engine:
         sent = await engine.send(Changed.go)
         await engine.skip(4 * HOUR)
 
@@ -142,7 +141,7 @@ async def test_nested_combinators_agree_on_replay() -> None:
         winner, _ = await select(pair=gather(a, b), quick=gather(a, c).or_timeout(timedelta(minutes=90)))
         return winner
 
-    async with TestEngine(Changed(nested), limits=AT_ONCE) as engine:
+    async with TestEngine(Changed(nested), options=AT_ONCE) as engine:
         sent = await engine.send(Changed.go)
         await engine.skip(5 * HOUR)
 
@@ -198,7 +197,7 @@ async def test_a_handler_that_swallows_its_suspension_does_no_harm() -> None:
                 break
         return await ctx.run("once", log.write, "once")
 
-    async with TestEngine(Changed(stubborn), limits=AT_ONCE) as engine:
+    async with TestEngine(Changed(stubborn), options=AT_ONCE) as engine:
         sent = await engine.send(Changed.go)
         await engine.skip(2 * HOUR)
 
@@ -216,7 +215,7 @@ async def test_what_a_handler_does_on_its_way_out_has_no_effect() -> None:
             await ctx.run("tidy", log.write, "tidy")
         return "slept"
 
-    async with TestEngine(Changed(tidy), limits=AT_ONCE) as engine:
+    async with TestEngine(Changed(tidy), options=AT_ONCE) as engine:
         sent = await engine.send(Changed.go)
         await engine.skip(timedelta(minutes=1))
         assert (await sent.status(), log.lines) == ("suspended", [])

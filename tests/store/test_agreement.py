@@ -37,6 +37,8 @@ invocations = st.fixed_dictionaries(
         "failure": st.none() | st.builds(Failure, st.just(500), st.text(max_size=5)),
         "outcome": st.none() | outcomes,
         "expires_ms": st.none() | moments,
+        "journal_expires_ms": st.none() | moments,
+        "journal_kept": st.booleans(),
     }
 )
 targets = st.fixed_dictionaries({"kind": st.sampled_from(Kind), "key": st.sampled_from(KEYS)})
@@ -66,8 +68,10 @@ class History:
         commit.waiters = draw(st.dictionaries(st.tuples(st.builds(id_of, numbers), callers), st.booleans(), max_size=2))
         listeners = st.builds(lambda name, caller: (*name, caller), names, callers)
         commit.listeners = draw(st.dictionaries(listeners, st.booleans(), max_size=2))
-        commit.purged = [n for n in draw(st.lists(numbers, max_size=1)) if n in self._rows]
-        for n in commit.purged:
+        for n in draw(st.lists(numbers, max_size=1)):
+            if n not in self._rows:
+                continue
+            commit.purge(n)
             del self._rows[n]
             self._lengths.pop(n, None)
         return commit

@@ -2,6 +2,7 @@
 
 from typing import get_args
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -74,7 +75,7 @@ async def test_a_journal_grows_over_commits_in_its_order(store: Store) -> None:
     assert loaded.entries == ENTRIES
 
 
-async def test_a_completed_invocation_comes_without_its_journal(store: Store) -> None:
+async def test_a_completed_invocation_comes_with_its_journal(store: Store) -> None:
     commit = accepting(invocation(1, status=Status.COMPLETED, outcome=Failure(500, "no")))
     commit.append(1, 0, Run(1, "charge"))
     await store.commit(commit)
@@ -82,7 +83,7 @@ async def test_a_completed_invocation_comes_without_its_journal(store: Store) ->
     loaded = await store.load(id_of(1))
 
     assert loaded is not None
-    assert loaded.entries == []
+    assert loaded.entries == [Run(1, "charge")]
 
 
 @pytest.mark.parametrize("outcome", [None, Success(None), Success(b""), Success(b"x"), Failure(400, "", {})])
@@ -271,8 +272,25 @@ async def test_the_longest_expired_come_first(store: Store) -> None:
     done = Status.COMPLETED
     await store.commit(accepting(*(invocation(n, status=done, expires_ms=end) for n, end in expiries.items())))
 
-    assert await store.expired(30, limit=2) == [2, 5]
-    assert await store.expired(30, limit=9) == [2, 5, 1]
+    assert await store.expired(30, limit=2) == [id_of(2), id_of(5)]
+    assert await store.expired(30, limit=9) == [id_of(2), id_of(5), id_of(1)]
+
+
+async def test_a_journal_may_expire_before_its_outcome(store: Store) -> None:
+    row = invocation(1, status=Status.COMPLETED, expires_ms=50, journal_expires_ms=10)
+    commit = accepting(row)
+    commit.append(1, 0, Completed(1, Success()))
+    await store.commit(commit)
+    assert await store.expired(20, limit=9) == [id_of(1)]
+    commit = Commit()
+    commit.forgotten.append(1)
+    commit.change(invocation(1, status=Status.COMPLETED, expires_ms=50, journal_kept=False))
+
+    await store.commit(commit)
+
+    loaded = await store.load(id_of(1))
+    assert loaded is not None
+    assert (loaded.invocation.journal_kept, loaded.entries, await store.expired(20, limit=9)) == (False, [], [])
 
 
 async def test_a_purge_leaves_nothing_of_a_number(bench: Bench) -> None:
@@ -298,19 +316,29 @@ async def test_a_purge_leaves_nothing_of_a_number(bench: Bench) -> None:
     assert len(await store.timers(after=None, limit=9)) == 1
 
 
-async def test_a_purge_comes_last_in_its_commit(store: Store) -> None:
-    await store.commit(accepting(invocation(1)))
+async def test_a_purged_id_may_be_accepted_again_in_the_same_commit(store: Store) -> None:
+    old = accepting(invocation(1, status=Status.COMPLETED, expires_ms=1))
+    old.append(1, 0, Completed(1, Success()))
+    await store.commit(old)
     commit = Commit()
-    commit.change(invocation(1, status=Status.COMPLETED, expires_ms=1))
+    commit.purge(1)
+    commit.accept(msgspec.structs.replace(invocation(2), id=id_of(1)))
+
+    await store.commit(commit)
+
+    again = await store.load(id_of(1))
+    assert again is not None
+    assert (again.invocation.n, again.entries) == (2, [])
+
+
+async def test_what_is_purged_before_it_was_written_is_not_written(store: Store) -> None:
+    commit = accepting(invocation(1))
     commit.append(1, 0, Completed(1, Success()))
-    commit.timers[Timer(5, 1, 1)] = True
-    commit.purged.append(1)
+    commit.purge(1)
 
     await store.commit(commit)
 
     assert await store.load(id_of(1)) is None
-    assert await store.expired(9, limit=9) == []
-    assert await store.timers(after=None, limit=9) == []
 
 
 async def test_a_new_disk_begins_at_nothing(bench: Bench) -> None:

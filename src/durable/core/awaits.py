@@ -85,6 +85,42 @@ class First(msgspec.Struct, frozen=True):
             yield from part.slots()
 
 
+class FirstSuccess(msgspec.Struct, frozen=True):
+    """Whichever part succeeds first; a failure once every part has failed."""
+
+    parts: tuple[Await, ...]
+
+    def settled(self, journal: Notified) -> Settled | None:
+        settled = [part.settled(journal) for part in self.parts]
+        successes = [each.position for each in settled if each is not None and not each.failed]
+        if successes:
+            return Settled(min(successes), failed=False)
+        if None in settled:
+            return None
+        return Settled(max((each.position for each in settled if each is not None), default=0), failed=True)
+
+    def slots(self) -> Iterator[int | str]:
+        for part in self.parts:
+            yield from part.slots()
+
+
+class Some(msgspec.Struct, frozen=True):
+    """So many of the parts, whichever the journal answers first, be it with a failure; that is no failure here."""
+
+    parts: tuple[Await, ...]
+    count: int
+
+    def settled(self, journal: Notified) -> Settled | None:
+        positions = sorted(each.position for part in self.parts if (each := part.settled(journal)) is not None)
+        if len(positions) < self.count:
+            return None
+        return Settled(positions[self.count - 1] if self.count else 0, failed=False)
+
+    def slots(self) -> Iterator[int | str]:
+        for part in self.parts:
+            yield from part.slots()
+
+
 class Timeout(msgspec.Struct, frozen=True):
     """A part, or a failure once the timer has fired."""
 
@@ -102,4 +138,4 @@ class Timeout(msgspec.Struct, frozen=True):
         yield from self.timer.slots()
 
 
-Await = One | Known | All | First | Timeout
+Await = One | Known | All | First | FirstSuccess | Some | Timeout

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from durable.core import control, lifecycle, waits
 from durable.core import entries as e
-from durable.core import lifecycle
 from durable.core.ids import InvocationId
-from durable.core.invocation import Caller, InstanceId, Kind, Request, Status
+from durable.core.invocation import Caller, InstanceId, Kind, Request, Status, instance_id
 from durable.core.ledger import Ledger, Resident
 from durable.core.lifecycle import Needed
 from durable.core.outcome import Failure, Outcome, Success
+from durable.errors import TerminalError
 
 PROMISE_COMPLETED = Failure(409, "promise was already completed")
 
@@ -22,18 +23,40 @@ def needs(ledger: Ledger, resident: Resident, command: e.AnyCommand) -> Iterator
             request = _request(ledger, resident, command)
             if request is not None:
                 yield from lifecycle.accept_needs(request, command.invocation_id)
-        case e.Attach():
+                yield from _wait_needs(ledger, resident, command, request)
+        case e.Attach() | e.SendSignal() | e.CompleteAwakeable() | e.Control():
             yield command.invocation_id
-        case e.SendSignal() | e.CompleteAwakeable():
-            yield command.invocation_id
-            target = ledger.invocations.get(command.invocation_id)
-            if target is not None:
-                yield from lifecycle.signal_needs(ledger, target, command.signal)
+            yield from _target_needs(ledger, resident, command)
         case e.CompletePromise():
             for caller in ledger.instance_of(resident.invocation).listeners.get(command.name, ()):
                 yield caller.id
         case _:
             pass
+
+
+def _wait_needs(ledger: Ledger, resident: Resident, command: e.Call | e.Send, request: Request) -> Iterator[Needed]:
+    if isinstance(command, e.Call) and (awaited := _awaited(ledger, command, request)) is not None:
+        yield from waits.deadlock_needs(ledger, resident, awaited)
+
+
+def _awaited(ledger: Ledger, command: e.Call, request: Request) -> Needed | None:
+    """What the callee's end depends on, as far as that is there before the call."""
+    if ledger.find(command.invocation_id) is not None:
+        return command.invocation_id
+    exclusive = request.kind is Kind.EXCLUSIVE and instance_id(request.target) in ledger.instances
+    return instance_id(request.target) if exclusive else None
+
+
+def _target_needs(
+    ledger: Ledger, resident: Resident, command: e.Attach | e.SendSignal | e.CompleteAwakeable | e.Control
+) -> Iterator[Needed]:
+    target = ledger.find(command.invocation_id)
+    if isinstance(command, e.Control):
+        yield from control.needs(ledger, _order(command))
+    elif isinstance(command, e.Attach):
+        yield from waits.deadlock_needs(ledger, resident, command.invocation_id) if target else ()
+    elif target is not None:
+        yield from lifecycle.signal_needs(ledger, target, command.signal)
 
 
 def apply(ledger: Ledger, resident: Resident, command: e.AnyCommand, now_ms: int) -> None:
@@ -42,7 +65,7 @@ def apply(ledger: Ledger, resident: Resident, command: e.AnyCommand, now_ms: int
     match command:
         case e.Sleep():
             ledger.arm(resident, command.due_ms, command.completion)
-        case e.Call() | e.Send() | e.Attach() | e.SendSignal() | e.CompleteAwakeable():
+        case e.Call() | e.Send() | e.Attach() | e.SendSignal() | e.CompleteAwakeable() | e.Control():
             _reach(ledger, resident, command, now_ms)
         case e.SetState() | e.ClearState() | e.ClearAllState():
             _write_state(ledger, resident, command)
@@ -55,7 +78,7 @@ def apply(ledger: Ledger, resident: Resident, command: e.AnyCommand, now_ms: int
 def _reach(
     ledger: Ledger,
     resident: Resident,
-    command: e.Call | e.Send | e.Attach | e.SendSignal | e.CompleteAwakeable,
+    command: e.Call | e.Send | e.Attach | e.SendSignal | e.CompleteAwakeable | e.Control,
     now_ms: int,
 ) -> None:
     """What touches another invocation."""
@@ -65,11 +88,19 @@ def _reach(
         case e.Send():
             _send(ledger, resident, command, now_ms)
         case e.Attach():
-            _attach(ledger, command.invocation_id, Caller(resident.invocation.id, command.completion), now_ms)
+            _attach_anew(ledger, resident, command, now_ms)
         case e.SendSignal() | e.CompleteAwakeable():
-            target = ledger.invocations.get(command.invocation_id)
+            target = _recipient(ledger, command)
             if target is not None:
                 lifecycle.signal(ledger, target, e.Signalled(command.signal, command.outcome), now_ms)
+        case e.Control():
+            _control(ledger, resident, command, now_ms)
+
+
+def _recipient(ledger: Ledger, command: e.SendSignal | e.CompleteAwakeable) -> Resident | None:
+    target = ledger.find(command.invocation_id)
+    reused = isinstance(command, e.CompleteAwakeable) and target and target.invocation.created_ms != command.created_ms
+    return None if reused else target
 
 
 def _request(ledger: Ledger, resident: Resident, command: e.Call | e.Send) -> Request | None:
@@ -96,21 +127,30 @@ def _call(ledger: Ledger, resident: Resident, command: e.Call, now_ms: int) -> N
     request = _request(ledger, resident, command)
     if request is None:
         return lifecycle.answer(ledger, caller, unknown_handler(command.target), now_ms)
-    known = ledger.invocations.get(command.invocation_id)
-    if known is None:
-        lifecycle.accept(ledger, request, command.invocation_id, now_ms, None)
-    elif request.kind is Kind.WORKFLOW:
-        lifecycle.answer(ledger, caller, lifecycle.ALREADY_INVOKED, now_ms)
-    elif known.invocation.request.payload != request.payload:
-        lifecycle.answer(ledger, caller, lifecycle.DIFFERENT_REQUEST, now_ms)
-    else:
-        _attach(ledger, command.invocation_id, caller, now_ms)
+    known = ledger.find(command.invocation_id)
+    if known is not None and request.kind is Kind.WORKFLOW:
+        return lifecycle.answer(ledger, caller, lifecycle.ALREADY_INVOKED, now_ms)
+    if known is not None and lifecycle.differs(known, request):
+        return lifecycle.answer(ledger, caller, lifecycle.DIFFERENT_REQUEST, now_ms)
+    deadlock = _deadlock(ledger, resident, _awaited(ledger, command, request))
+    if deadlock is not None:
+        return lifecycle.answer(ledger, caller, deadlock, now_ms)
+    if known is not None:
+        return _attach(ledger, command.invocation_id, caller, now_ms)
+    lifecycle.accept(ledger, request, command.invocation_id, now_ms, None)
     return None
+
+
+def _deadlock(ledger: Ledger, resident: Resident, awaited: Needed | None) -> Failure | None:
+    try:
+        return None if awaited is None else waits.circle(ledger, resident, awaited)
+    except waits.Missing:
+        return None  # what is not in memory by now does not exist
 
 
 def _send(ledger: Ledger, resident: Resident, command: e.Send, now_ms: int) -> None:
     request = _request(ledger, resident, command)
-    if request is not None and command.invocation_id not in ledger.invocations:
+    if request is not None and ledger.find(command.invocation_id) is None:
         lifecycle.accept(ledger, request, command.invocation_id, now_ms, command.due_ms)
 
 
@@ -118,14 +158,37 @@ def unknown_handler(target: e.Target) -> Failure:
     return Failure(404, f"there is no handler {target.service}/{target.handler} in this engine")
 
 
+def _attach_anew(ledger: Ledger, resident: Resident, command: e.Attach, now_ms: int) -> None:
+    caller = Caller(resident.invocation.id, command.completion)
+    known = ledger.find(command.invocation_id) is not None
+    deadlock = _deadlock(ledger, resident, command.invocation_id) if known else None
+    if deadlock is not None:
+        lifecycle.answer(ledger, caller, deadlock, now_ms)
+    else:
+        _attach(ledger, command.invocation_id, caller, now_ms)
+
+
 def _attach(ledger: Ledger, awaited: InvocationId, caller: Caller, now_ms: int) -> None:
-    resident = ledger.invocations.get(awaited)
+    resident = ledger.find(awaited)
     if resident is None:
         lifecycle.answer(ledger, caller, lifecycle.NOT_FOUND, now_ms)
     elif resident.invocation.status is Status.COMPLETED and resident.invocation.outcome is not None:
         lifecycle.answer(ledger, caller, resident.invocation.outcome, now_ms)
     else:
         ledger.wait_for(resident, caller)
+
+
+def _control(ledger: Ledger, resident: Resident, command: e.Control, now_ms: int) -> None:
+    outcome: Outcome
+    try:
+        outcome = Success(control.carry_out(ledger, _order(command), now_ms))
+    except TerminalError as error:
+        outcome = Failure.of(error)
+    lifecycle.answer(ledger, Caller(resident.invocation.id, command.completion), outcome, now_ms)
+
+
+def _order(command: e.Control) -> control.Order:
+    return control.Order(command.verb, command.invocation_id, command.new_id, command.from_entry)
 
 
 def _write_state(ledger: Ledger, resident: Resident, command: e.SetState | e.ClearState | e.ClearAllState) -> None:

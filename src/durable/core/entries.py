@@ -7,12 +7,14 @@ that begins with its tag: fields may be added at the end, with a default; none m
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import msgspec
 
 from durable.core.ids import InvocationId
 from durable.core.outcome import Outcome
+
+Verb = Literal["kill", "pause", "resume", "restart", "purge", "purge-journal"]
 
 
 class Target(msgspec.Struct, frozen=True, array_like=True):
@@ -52,20 +54,23 @@ def _show(value: Any) -> str:
     return text if len(text) <= 200 else f"{text[:200]}... ({len(text)} characters)"
 
 
-class Run(Command, frozen=True, tag="run"):
+class Question(Command, frozen=True):
+    """A command that is answered later, by this completion id."""
+
     completion: int
+
+
+class Run(Question, frozen=True, tag="run"):
     name: str
 
 
-class Sleep(Command, frozen=True, tag="sleep"):
+class Sleep(Question, frozen=True, tag="sleep"):
     varying = frozenset({"due_ms"})
-    completion: int
     due_ms: int
 
 
-class Call(Command, frozen=True, tag="call"):
+class Call(Question, frozen=True, tag="call"):
     varying = frozenset({"invocation_id"})
-    completion: int
     target: Target
     payload: bytes
     headers: dict[str, str]
@@ -116,18 +121,15 @@ class ClearAllState(Command, frozen=True, tag="clear_all"):
     pass
 
 
-class GetPromise(Command, frozen=True, tag="promise"):
-    completion: int
+class GetPromise(Question, frozen=True, tag="promise"):
     name: str
 
 
-class PeekPromise(Command, frozen=True, tag="peek"):
-    completion: int
+class PeekPromise(Question, frozen=True, tag="peek"):
     name: str
 
 
-class CompletePromise(Command, frozen=True, tag="complete"):
-    completion: int
+class CompletePromise(Question, frozen=True, tag="complete"):
     name: str
     outcome: Outcome
 
@@ -142,11 +144,22 @@ class CompleteAwakeable(Command, frozen=True, tag="awakeable"):
     invocation_id: InvocationId
     signal: int
     outcome: Outcome
+    created_ms: int
+    """Of the invocation: another one may have its id by now."""
 
 
-class Attach(Command, frozen=True, tag="attach"):
-    completion: int
+class Attach(Question, frozen=True, tag="attach"):
     invocation_id: InvocationId
+
+
+class Control(Question, frozen=True, tag="control"):
+    """What a handler does to another invocation as a person might; answered with the id of a restarted one."""
+
+    varying = frozenset({"new_id"})
+    verb: Verb
+    invocation_id: InvocationId
+    from_entry: int
+    new_id: InvocationId
 
 
 class Completed(msgspec.Struct, frozen=True, array_like=True, tag="done"):
@@ -181,6 +194,7 @@ AnyCommand = (
     | SendSignal
     | CompleteAwakeable
     | Attach
+    | Control
 )
 Entry = AnyCommand | Notification
 

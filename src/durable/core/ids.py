@@ -10,7 +10,7 @@ import hashlib
 import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as BadBase64
-from typing import NewType
+from typing import NamedTuple, NewType
 
 from durable.errors import BadIdError
 
@@ -69,13 +69,22 @@ def read_invocation(text: str) -> InvocationId:
     return InvocationId(number.to_bytes(16, "little"))
 
 
-def write_awakeable(secret: bytes, id: InvocationId, index: int) -> str:
-    """The capability to complete signal ``index`` of ``id``: it ends in 128 bits that only ``secret`` can make."""
-    return _AWAKEABLE + _base64(_place(id, index) + _proof(secret, id, index))
+class AwakeableId(NamedTuple):
+    """Whose signal this is, and which."""
+
+    invocation: InvocationId
+    signal: int
+    created_ms: int
+    """When the invocation was accepted: after a purge another one may have its id."""
 
 
-def read_awakeable(secret: bytes, text: str) -> tuple[InvocationId, int]:
-    """Whose signal this is, and which; :class:`BadIdError` for every id that ``secret`` did not make."""
+def write_awakeable(secret: bytes, id: AwakeableId) -> str:
+    """The capability to complete that signal: it ends in 128 bits that only ``secret`` can make."""
+    return _AWAKEABLE + _base64(_place(id) + _proof(secret, id))
+
+
+def read_awakeable(secret: bytes, text: str) -> AwakeableId:
+    """What :func:`write_awakeable` wrote; :class:`BadIdError` for every id that ``secret`` did not make."""
     if not text.startswith(_AWAKEABLE):
         raise BadIdError("bad format")
     encoded = text[len(_AWAKEABLE) :]
@@ -85,18 +94,20 @@ def read_awakeable(secret: bytes, text: str) -> tuple[InvocationId, int]:
         raise BadIdError("bad format") from error
     if len(raw) != 44 or _base64(raw) != encoded:
         raise BadIdError("bad length")
-    id, index = InvocationId(raw[8:24]), int.from_bytes(raw[24:28], "big")
-    if not hmac.compare_digest(raw, _place(id, index) + _proof(secret, id, index)):
+    created_ms, signal = int.from_bytes(raw[:8], "big"), int.from_bytes(raw[24:28], "big")
+    id = AwakeableId(InvocationId(raw[8:24]), signal, created_ms)
+    if not hmac.compare_digest(raw, _place(id) + _proof(secret, id)):
         raise BadIdError("unknown awakeable")
-    return id, index
+    return id
 
 
-def _place(id: InvocationId, index: int) -> bytes:
-    return bytes(8) + id + index.to_bytes(4, "big")
+def _place(id: AwakeableId) -> bytes:
+    # Restate has its partition key where the moment is: both are bytes that say nothing to a client.
+    return id.created_ms.to_bytes(8, "big") + id.invocation + id.signal.to_bytes(4, "big")
 
 
-def _proof(secret: bytes, id: InvocationId, index: int) -> bytes:
-    return hmac.digest(secret, _place(id, index), "sha256")[:16]
+def _proof(secret: bytes, id: AwakeableId) -> bytes:
+    return hmac.digest(secret, _place(id), "sha256")[:16]
 
 
 def _base64(raw: bytes) -> str:

@@ -60,8 +60,15 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     idempotency_key: str | None = None
     caller: Caller | None = None
     retention_ms: int = 86_400_000
+    journal_retention_ms: int | None = None
+    """If the journal goes before the outcome does."""
+    strict_idempotency: bool = True
+    """Whether another input under the same idempotency key is refused."""
     version: str = ""
     """Of the code that accepted it."""
+    restarted_from: InvocationId | None = None
+    seed: InvocationId | None = None
+    """Whose randomness it repeats: that of the invocation it was restarted from."""
 
 
 def derived_id(
@@ -106,6 +113,11 @@ class Invocation(msgspec.Struct, frozen=True, kw_only=True):
     outcome: Outcome | None = None
     expires_ms: int | None = None
     """When its record may go; ``None`` until it completes."""
+    journal_expires_ms: int | None = None
+    """When its journal may go, if that is before its record."""
+    journal_kept: bool = True
+    detached: bool = False
+    """Whether its caller ended without waiting for it: by now another invocation may have the caller's id."""
 
 
 class Timer(NamedTuple):
@@ -138,7 +150,18 @@ class LoadedInstance(msgspec.Struct):
 class Commit:
     """What one transaction writes. Many decisions share one: a later write of the same row replaces the earlier."""
 
-    __slots__ = ("accepted", "changed", "entries", "listeners", "promises", "purged", "state", "timers", "waiters")
+    __slots__ = (
+        "accepted",
+        "changed",
+        "entries",
+        "forgotten",
+        "listeners",
+        "promises",
+        "purged",
+        "state",
+        "timers",
+        "waiters",
+    )
 
     def __init__(self) -> None:
         self.accepted: dict[int, Invocation] = {}
@@ -156,6 +179,9 @@ class Commit:
         self.listeners: dict[tuple[str, str, str, Caller], bool] = {}
         """Who waits for a promise: service, key, name, caller."""
         self.purged: list[int] = []
+        """Numbers of invocations that go, with all that hangs off them, before anything else is written."""
+        self.forgotten: list[int] = []
+        """Numbers of invocations whose journal goes."""
 
     def accept(self, invocation: Invocation) -> None:
         self.accepted[invocation.n] = invocation
@@ -170,6 +196,13 @@ class Commit:
             self.entries[n] = (position, [entry])
         else:
             held[1].append(entry)
+
+    def purge(self, n: int) -> None:
+        """Take it off the disk; what is not there yet is just not written."""
+        self.changed.pop(n, None)
+        self.entries.pop(n, None)
+        if self.accepted.pop(n, None) is None:
+            self.purged.append(n)
 
     def __bool__(self) -> bool:
         return any(getattr(self, name) for name in self.__slots__)

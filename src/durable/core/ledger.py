@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from durable.core.entries import Completed, Entry, Signalled
+from durable.core.entries import Attach, Call, Command, Completed, Entry, Signalled
 from durable.core.ids import CANCEL, InvocationId
 from durable.core.invocation import (
     Caller,
@@ -42,19 +42,27 @@ Directory = Mapping[tuple[str, str], Rule]
 class Resident:
     """An invocation in memory."""
 
-    __slots__ = ("answered", "entries", "invocation", "number", "progressed", "waiters")
+    __slots__ = ("answered", "asked", "entries", "invocation", "number", "progressed", "purged", "waiters")
 
     def __init__(self, invocation: Invocation, entries: list[Entry], waiters: list[Caller]) -> None:
         self.invocation = invocation
         self.entries = entries
-        """Its journal from position 1 on; not loaded if it has completed."""
+        """Its journal after the input."""
         self.waiters = waiters
         self.number = 0
         """The last decision that changed it."""
         self.progressed = False
         """Whether its journal grew since its last attempt failed."""
+        self.purged = False
+        """A purged one stays here until that is on the disk, so that nobody reads it from there; nobody finds it."""
         self.answered = {slot for entry in entries if (slot := _slot(entry)) is not None}
         """Completion ids, and negative signal indexes, that its journal holds."""
+        self.asked = {
+            entry.completion: entry.invocation_id
+            for entry in entries
+            if isinstance(entry, Call | Attach) and entry.completion not in self.answered
+        }
+        """Calls and attachments that have no answer: which invocation each waits for."""
 
     def has_answer(self, entry: Entry) -> bool:
         """Whether this would be a second answer; the first counts."""
@@ -97,13 +105,19 @@ class Wake(NamedTuple):
     entry: Entry
 
 
+class Stop(NamedTuple):
+    """End the attempt, if there is one: nothing more is taken from its handler."""
+
+    resident: Resident
+
+
 class Done(NamedTuple):
     """It has its outcome."""
 
     resident: Resident
 
 
-Effect = Start | Wake | Done
+Effect = Start | Wake | Stop | Done
 
 
 class Ledger:
@@ -118,6 +132,11 @@ class Ledger:
         """Of the decision that is being taken."""
         self.last_n = last_n
         self.last_place = last_place
+
+    def find(self, id: InvocationId) -> Resident | None:
+        """An invocation that is in memory, and not purged."""
+        held = self.invocations.get(id)
+        return None if held is None or held.purged else held
 
     def admit(self, id: InvocationId, loaded: Loaded) -> Resident:
         """Take in an invocation from the store, unless it is here already."""
@@ -147,9 +166,12 @@ class Ledger:
 
     def append(self, resident: Resident, entry: Entry) -> None:
         resident.entries.append(entry)
-        resident.progressed = True
+        resident.progressed = resident.progressed or isinstance(entry, Command)
         if (slot := _slot(entry)) is not None:
             resident.answered.add(slot)
+            resident.asked.pop(slot, None)
+        elif isinstance(entry, Call | Attach):
+            resident.asked[entry.completion] = entry.invocation_id
         resident.number = self.number
         self.commit.append(resident.invocation.n, len(resident.entries) - 1, entry)
 
@@ -178,6 +200,11 @@ class Ledger:
         instance.promises[name] = outcome
         instance.number = self.number
         self.commit.promises[*instance.id, name] = outcome
+
+    def remove_promise(self, instance: Instance, name: str) -> None:
+        del instance.promises[name]
+        instance.number = self.number
+        self.commit.promises[*instance.id, name] = None
 
     def listen(self, instance: Instance, name: str, caller: Caller, wanted: bool) -> None:
         listeners = instance.listeners.setdefault(name, [])

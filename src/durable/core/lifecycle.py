@@ -53,6 +53,11 @@ def accept(ledger: Ledger, request: Request, id: InvocationId, now_ms: int, due_
     return resident
 
 
+def differs(known: Resident, request: Request) -> bool:
+    """Whether an idempotency key came with another input than before, and that matters."""
+    return request.strict_idempotency and known.invocation.request.payload != request.payload
+
+
 def notify(ledger: Ledger, resident: Resident, entry: Notification, now_ms: int) -> None:
     """Append a notification; whoever waits for one goes on."""
     status = resident.invocation.status
@@ -109,22 +114,31 @@ def complete(ledger: Ledger, resident: Resident, outcome: Outcome, now_ms: int) 
         outcome=outcome,
         due_ms=None,
         modified_ms=now_ms,
-        expires_ms=now_ms + invocation.request.retention_ms,
+        **_expiry(invocation.request, now_ms),
     )
     ledger.effects.append(Done(resident))
     for waiter in resident.waiters:
         ledger.commit.waiters[invocation.id, waiter] = False
-    callers = [invocation.request.caller] if invocation.request.caller else []
+    callers = [invocation.request.caller] if invocation.request.caller and not invocation.detached else []
     for caller in [*callers, *resident.waiters]:
         answer(ledger, caller, outcome, now_ms)
-    resident.waiters, resident.entries = [], []
+    resident.waiters = []
     if invocation.place is not None:
         _leave(ledger, invocation, now_ms)
 
 
+def _expiry(request: Request, now_ms: int) -> dict[str, int | None]:
+    kept_ms, journal_ms = request.retention_ms, request.journal_retention_ms
+    early = journal_ms is not None and journal_ms < kept_ms
+    return {
+        "expires_ms": now_ms + kept_ms,
+        "journal_expires_ms": now_ms + journal_ms if journal_ms is not None and early else None,
+    }
+
+
 def answer(ledger: Ledger, caller: Caller, outcome: Outcome, now_ms: int) -> None:
     """Complete a command in the journal of a resident caller; one that is gone needs no answer."""
-    resident = ledger.invocations.get(caller.id)
+    resident = ledger.find(caller.id)
     if resident is not None:
         notify(ledger, resident, Completed(caller.completion, outcome), now_ms)
 
@@ -249,8 +263,11 @@ def _waits(resident: Resident) -> Iterator[Sleep | GetPromise | Attach | Call]:
 
 
 def _stop_waiting(ledger: Ledger, id: InvocationId, caller: Caller) -> None:
-    awaited = ledger.invocations.get(id)
+    awaited = ledger.find(id)
+    if awaited is not None and awaited.invocation.request.caller == caller:
+        return ledger.change(awaited, detached=True)
     if awaited is not None and caller in awaited.waiters:
         awaited.waiters.remove(caller)
         awaited.number = ledger.number
     ledger.commit.waiters[id, caller] = False
+    return None

@@ -111,6 +111,10 @@ class Attempt:
             if not future.done():
                 future.set_exception(Suspended())
 
+    def cancel_steps(self) -> None:
+        for task in list(self.steps):
+            task.cancel()
+
     # -- Machine
 
     @property
@@ -131,7 +135,7 @@ class Attempt:
 
     @property
     def seed(self) -> int:
-        return int.from_bytes(self.resident.invocation.id, "big")
+        return int.from_bytes(self.resident.invocation.request.seed or self.resident.invocation.id, "big")
 
     def run(self, name: str, action: Action, retry: RetryPolicy | None, /) -> One:
         completion = self.journal.next_completion()
@@ -142,14 +146,14 @@ class Attempt:
 
     def call(self, outgoing: Outgoing, /) -> tuple[str, One]:
         completion, target = self.journal.next_completion(), outgoing.target
-        headers, key = dict(outgoing.headers), outgoing.idempotency_key
+        headers, key = self._headers(outgoing), outgoing.idempotency_key
         id = self._id_of(target, key)
         command = self._issue(e.Call(completion, target, outgoing.payload, headers, key, id))
         self._children.append(command.invocation_id)
         return ids.write_invocation(command.invocation_id), One(completion)
 
     def send(self, outgoing: Outgoing, delay: timedelta | None, /) -> str:
-        target, key, headers = outgoing.target, outgoing.idempotency_key, dict(outgoing.headers)
+        target, key, headers = outgoing.target, outgoing.idempotency_key, self._headers(outgoing)
         if not self.journal.replaying and (target.service, target.handler) not in self._host.directory:
             raise unknown_handler(target).error()
         due_ms = None if delay is None else self._host.now_ms() + _ms(delay)
@@ -169,14 +173,16 @@ class Attempt:
     def awakeable(self) -> tuple[str, One]:
         self._open()
         index = self.journal.next_awakeable()
-        return ids.write_awakeable(self._host.secret, self.resident.invocation.id, index), One(-index)
+        invocation = self.resident.invocation
+        id = ids.AwakeableId(invocation.id, index, invocation.created_ms)
+        return ids.write_awakeable(self._host.secret, id), One(-index)
 
     def complete_awakeable(self, id: str, outcome: Outcome, /) -> None:
         try:
-            target, index = ids.read_awakeable(self._host.secret, id)
+            target, index, created_ms = ids.read_awakeable(self._host.secret, id)
         except BadIdError as error:
             raise TerminalError(f"bad awakeable id {id!r}: {error}", status=400) from error
-        self._issue(e.CompleteAwakeable(target, index, outcome))
+        self._issue(e.CompleteAwakeable(target, index, outcome, created_ms))
 
     def signal(self, name: str, /) -> One:
         self._open()
@@ -188,6 +194,13 @@ class Attempt:
 
     def cancel(self, invocation_id: str, /) -> None:
         self._issue(e.SendSignal(_read_id(invocation_id), CANCEL, Success()))
+
+    def control(self, verb: e.Verb, invocation_id: str, from_entry: int = 0, /) -> One:
+        completion, id = self.journal.next_completion(), _read_id(invocation_id)
+        return One(self._issue(e.Control(completion, verb, id, from_entry, self._host.new_id())).completion)
+
+    def written(self, id: bytes, /) -> str:
+        return ids.write_invocation(InvocationId(id))
 
     def attach(self, invocation_id: str, /) -> One:
         completion = self.journal.next_completion()
@@ -308,6 +321,11 @@ class Attempt:
             self._swallowed += 1
             if self._swallowed <= _PATIENCE:
                 raise Suspended
+
+    def _headers(self, outgoing: Outgoing) -> dict[str, str]:
+        """A callee belongs to its caller's trace (W3C Trace Context), unless the call says otherwise."""
+        traced = {name: value for name, value in self.headers.items() if name in ("traceparent", "tracestate")}
+        return {**traced, **outgoing.headers}
 
     def _id_of(self, target: e.Target, idempotency_key: str | None) -> InvocationId:
         rule = self._host.directory.get((target.service, target.handler))

@@ -7,11 +7,8 @@ import logging
 import os
 from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import suppress
-from datetime import timedelta
 from itertools import chain
 from typing import Protocol
-
-import msgspec
 
 from durable.core import commands, lifecycle
 from durable.core import entries as e
@@ -30,7 +27,8 @@ from durable.errors import (
     TerminalError,
 )
 from durable.machine import Machine
-from durable.retry import HANDLER_RETRIES, RetryPolicy
+from durable.options import Options
+from durable.retry import RetryPolicy
 from durable.runtime.attempt import Attempt
 from durable.runtime.drive import Driven
 from durable.runtime.kernel import Kernel
@@ -51,23 +49,16 @@ class Runnable(Protocol):
 Runnables = Mapping[tuple[str, str], Runnable]
 
 
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """How long, and how many, handlers wait in memory before they are suspended."""
-
-    inactivity: timedelta = timedelta(seconds=60)
-    parked: int = 10_000
-    grace: timedelta = timedelta(seconds=10)
-    """How long a closing engine waits for steps that have begun."""
-
-
 class Invoker:
     """Implements :class:`durable.runtime.attempt.Host`."""
 
-    def __init__(self, kernel: Kernel, runnables: Runnables, limits: Limits) -> None:
-        self._kernel, self._runnables, self._limits = kernel, runnables, limits
+    def __init__(self, kernel: Kernel, runnables: Runnables, options: Options) -> None:
+        self._kernel, self._runnables, self._options = kernel, runnables, options
         self.directory, self.secret = kernel.ledger.directory, kernel.secret
         self.attempts: dict[InvocationId, Attempt] = {}
-        self._parking = Parking(kernel.clock, limits.inactivity, limits.parked, self.suspend)
+        self._parking = Parking(kernel.clock, options.inactivity, options.parked, self.suspend)
+        self._unended: dict[InvocationId, set[asyncio.Task[None]]] = {}
+        """Steps that have begun, also of attempts that are over."""
         self._starting: set[asyncio.Task[None]] = set()
         """Of the tasks: attempts that wait for what they need."""
         self._tasks: set[asyncio.Task[None]] = set()
@@ -92,6 +83,14 @@ class Invoker:
             self._parking.leave(resident.invocation.id)
             attempt.hear(entry)
 
+    def halt(self, resident: Resident) -> None:
+        """Its invocation was killed or paused. Steps that have begun may end, unless nobody wants their results."""
+        attempt = self.attempts.get(resident.invocation.id)
+        if attempt is not None:
+            if resident.invocation.status is Status.COMPLETED:
+                attempt.cancel_steps()
+            self._close(attempt)
+
     def suspend(self, id: InvocationId) -> None:
         """Drop a handler that waits; a notification will bring it back."""
         attempt = self.attempts.get(id)
@@ -110,9 +109,9 @@ class Invoker:
         """Let steps that have begun end, within the grace period; then drop every attempt as it is."""
         self._closed = True
         self._parking.close()
-        begun = [step for attempt in self.attempts.values() for step in attempt.steps]
+        begun = [step for steps in self._unended.values() for step in steps]
         if begun:
-            await asyncio.wait(begun, timeout=self._limits.grace.total_seconds())
+            await asyncio.wait(begun, timeout=self._options.grace.total_seconds())
         for attempt in list(self.attempts.values()):
             self._close(attempt)
         await self._drop(self._tasks)
@@ -150,7 +149,9 @@ class Invoker:
     def begin(self, attempt: Attempt, command: e.Run, step: Step, /) -> None:
         task = self._spawn(self._perform(attempt, command, step, self._kernel.ledger.number - 1))
         attempt.steps[task] = step
-        task.add_done_callback(lambda task: attempt.steps.pop(task, None))
+        unended = self._unended.setdefault(attempt.resident.invocation.id, set())
+        unended.add(task)
+        task.add_done_callback(lambda task: self._ended(attempt, task))
 
     def parked(self, attempt: Attempt, /) -> None:
         self._parking.enter(attempt.resident.invocation.id)
@@ -163,11 +164,20 @@ class Invoker:
 
     # -- how
 
+    def _ended(self, attempt: Attempt, task: asyncio.Task[None]) -> None:
+        id = attempt.resident.invocation.id
+        attempt.steps.pop(task, None)
+        self._unended[id].discard(task)
+        if not self._unended[id]:
+            del self._unended[id]
+
     async def _attempt(self, invocation: Invocation) -> None:
         id, ledger = invocation.id, self._kernel.ledger
         keyed = invocation.request.kind is not Kind.SERVICE
         needs: tuple[Needed, ...] = (id, instance_id(invocation.request.target)) if keyed else (id,)
         async with self._kernel.residency.hold(lambda: needs):
+            while steps := self._unended.get(id):
+                await asyncio.wait(steps)  # of an attempt that was paused: no step may run twice at once
             resident = ledger.invocations[id]
             if resident.invocation.status is not Status.RUNNING or id in self.attempts or self._closed:
                 return
@@ -218,8 +228,7 @@ class Invoker:
             return self.diverged(attempt, attempt.mismatch(error))
         self._decide_staged(attempt)
         lifecycle.complete(self._kernel.ledger, attempt.resident, outcome, self.now_ms())
-        for step in list(attempt.steps):
-            step.cancel()
+        attempt.cancel_steps()
         self._close(attempt)
         self._kernel.act()
 
@@ -240,7 +249,7 @@ class Invoker:
         if resident.invocation.status is not Status.RUNNING or self.attempts.get(resident.invocation.id) is not attempt:
             return
         target = resident.invocation.request.target
-        policy = self._runnables[target.service, target.handler].retry or HANDLER_RETRIES
+        policy = self._runnables[target.service, target.handler].retry or self._options.retry
         async with self._kernel.residency.hold(lambda: lifecycle.complete_needs(ledger, resident)):
             self._close(attempt)
             if lifecycle.fail(ledger, resident, failed, policy, self.now_ms()):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from durable.core.entries import Entry
-from durable.core.ledger import Directory, Done, Ledger, Resident, Start, Wake
+from durable.core.ledger import Directory, Done, Ledger, Resident, Start, Stop, Wake
 from durable.runtime.clock import Clock
 from durable.runtime.residency import Residency
 from durable.runtime.writer import Writer
@@ -15,13 +15,14 @@ from durable.store import Opened, Store
 class Kernel:
     """What every part of a running engine stands on. Decide, with all that is needed resident; then ``act``."""
 
-    def __init__(self, store: Store, clock: Clock, directory: Directory, opened: Opened) -> None:
+    def __init__(self, store: Store, clock: Clock, directory: Directory, opened: Opened, capacity: int) -> None:
         self.store, self.clock, self.secret = store, clock, opened.secret
         self.ledger = Ledger(directory, last_n=opened.last_n, last_place=opened.last_place)
         self.writer = Writer(self.ledger, store, clock, self._stop)
-        self.residency = Residency(self.ledger, store, self.writer)
+        self.residency = Residency(self.ledger, store, self.writer, capacity)
         self.on_start: Callable[[Resident], None] = _ignore
         self.on_wake: Callable[[Resident, Entry], None] = _ignore
+        self.on_halt: Callable[[Resident], None] = _ignore
         self.on_done: Callable[[Resident, int], None] = _ignore
         self.on_timer: Callable[[], None] = _ignore
         self.on_stop: Callable[[BaseException], None] = _ignore
@@ -36,6 +37,8 @@ class Kernel:
                     self.on_start(resident)
                 case Wake(resident, entry):
                     self.on_wake(resident, entry)
+                case Stop(resident):
+                    self.on_halt(resident)
                 case Done(resident):
                     self.on_done(resident, number)
         self.residency.sweep()

@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from typing import NamedTuple
 
 import msgspec
 
-from durable.core import ids, lifecycle
+from durable.core import control, ids, lifecycle
 from durable.core.commands import unknown_handler
-from durable.core.entries import Signalled, Target
+from durable.core.entries import Signalled, Target, Verb
 from durable.core.ids import CANCEL, InvocationId
 from durable.core.invocation import Invocation, Kind, Request, derived_id, idempotent_id, workflow_id
 from durable.core.ledger import Resident
 from durable.core.lifecycle import Needed
 from durable.core.outcome import Outcome, Success
+from durable.core.waits import Why, why, why_needs
 from durable.errors import EngineStoppedError, InvocationNotFoundError
 from durable.runtime.kernel import Kernel
 from durable.serde import check_size
@@ -99,8 +101,11 @@ class Outside:
         await self._kernel.durable(resident)
         return Accepted(ids.write_invocation(resident.invocation.id), new, _moment(resident.invocation.due_ms))
 
-    async def call(self, submission: Submission) -> Called:
-        """Accept it and wait for its outcome; acceptance, work and outcome may share a commit."""
+    async def call(self, submission: Submission, accepted: Callable[[str], object] | None = None) -> Called:
+        """Accept it and wait for its outcome; acceptance, work and outcome may share a commit.
+
+        ``accepted`` is told the id as soon as there is one, which is before it is on the disk.
+        """
         resident, new = await self._accept(submission)
         id, expires_ms = ids.write_invocation(resident.invocation.id), resident.invocation.expires_ms
         if not new and resident.invocation.request.kind is Kind.WORKFLOW:
@@ -133,6 +138,30 @@ class Outside:
     async def status(self, id: str) -> str:
         return (await self.look(id)).status
 
+    async def control(self, verb: Verb, id: str, from_entry: int = 0) -> str:
+        """Kill, pause, resume, restart or purge; returns the id of the new invocation, if that is a restart."""
+        ledger, order = self._kernel.ledger, control.Order(verb, ids.read_invocation(id), self._new_id(), from_entry)
+        async with self._kernel.residency.hold(lambda: control.needs(ledger, order)):
+            affected = control.carry_out(ledger, order, self._kernel.clock.now_ms())
+            number = self._kernel.act()
+        await self._kernel.writer.until(number)
+        return ids.write_invocation(affected)
+
+    async def signal(self, id: str, name: str, outcome: Outcome) -> None:
+        """Send a named signal; one that comes before the invocation starts, or waits for it, is kept."""
+        await self._signal(ids.read_invocation(id), Signalled(name, outcome))
+
+    async def why(self, id: str) -> Why:
+        """What it waits for, and what that waits for: keys, calls, promises, timers, people."""
+        ledger, parsed = self._kernel.ledger, ids.read_invocation(id)
+        async with self._kernel.residency.hold(lambda: chain((parsed,), why_needs(ledger, parsed))):
+            self._found(parsed)
+            found = why(ledger, parsed)
+        await self._kernel.writer.until(ledger.number - 1)
+        if found is None:
+            raise InvocationNotFoundError
+        return found
+
     async def cancel(self, id: str) -> None:
         await self._signal(ids.read_invocation(id), Signalled(CANCEL, Success()))
 
@@ -140,8 +169,8 @@ class Outside:
         """The first completion counts; a later one changes nothing. A forged id is a ``BadIdError``."""
         if isinstance(outcome, Success) and outcome.value is not None:
             check_size(outcome.value, "the value of the awakeable")
-        invocation, index = ids.read_awakeable(self._kernel.secret, id)
-        await self._signal(invocation, Signalled(index, outcome))
+        awakeable = ids.read_awakeable(self._kernel.secret, id)
+        await self._signal(awakeable.invocation, Signalled(awakeable.signal, outcome), awakeable.created_ms)
 
     def done(self, resident: Resident, number: int) -> None:
         """Effect: an invocation has its outcome."""
@@ -174,9 +203,9 @@ class Outside:
     def _accept_now(self, request: Request, id: InvocationId, delay: timedelta | None) -> tuple[Resident, bool]:
         if self.stopped is not None:
             raise EngineStoppedError(f"the engine is not running: {self.stopped}; the request was not accepted")
-        known = self._kernel.ledger.invocations.get(id)
+        known = self._kernel.ledger.find(id)
         if known is not None:
-            if request.kind is not Kind.WORKFLOW and known.invocation.request.payload != request.payload:
+            if request.kind is not Kind.WORKFLOW and lifecycle.differs(known, request):
                 raise lifecycle.DIFFERENT_REQUEST.error()
             return known, False
         now_ms = self._kernel.clock.now_ms()
@@ -221,21 +250,25 @@ class Outside:
         await self._kernel.writer.until(number)
         return outcome
 
-    async def _signal(self, id: InvocationId, entry: Signalled) -> None:
+    async def _signal(self, id: InvocationId, entry: Signalled, created_ms: int | None = None) -> None:
+        """``created_ms`` tells the invocation from another one that has its id by now."""
         ledger = self._kernel.ledger
 
         def needs() -> Iterator[Needed]:
             yield id
-            if resident := ledger.invocations.get(id):
+            if resident := ledger.find(id):
                 yield from lifecycle.signal_needs(ledger, resident, entry.signal)
 
         async with self._kernel.residency.hold(needs):
-            lifecycle.signal(ledger, self._found(id), entry, self._kernel.clock.now_ms())
+            resident = self._found(id)
+            if created_ms not in (None, resident.invocation.created_ms):
+                raise InvocationNotFoundError
+            lifecycle.signal(ledger, resident, entry, self._kernel.clock.now_ms())
             number = self._kernel.act()
         await self._kernel.writer.until(number)
 
     def _found(self, id: InvocationId) -> Resident:
-        resident = self._kernel.ledger.invocations.get(id)
+        resident = self._kernel.ledger.find(id)
         if resident is None:
             raise InvocationNotFoundError
         return resident

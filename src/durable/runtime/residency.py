@@ -16,12 +16,9 @@ from durable.store import Store
 K = TypeVar("K", InvocationId, InstanceId)
 V = TypeVar("V", Resident, Instance)
 
-CAPACITY = 10_000
-"""Invocations, and keys, that stay in memory without need. At a few KB each: tens of MB."""
-
 
 class Residency:
-    def __init__(self, ledger: Ledger, store: Store, writer: Writer, capacity: int = CAPACITY) -> None:
+    def __init__(self, ledger: Ledger, store: Store, writer: Writer, capacity: int) -> None:
         self._ledger, self._store, self._writer = ledger, store, writer
         self._capacity = self._threshold = capacity
         self._pins: dict[Needed, int] = {}

@@ -88,11 +88,11 @@ class Timekeeper:
 
         def needs() -> Iterator[Needed]:
             yield id
-            if resident := kernel.ledger.invocations.get(id):
+            if resident := kernel.ledger.find(id):
                 yield from lifecycle.fire_needs(resident)
 
         async with kernel.residency.hold(needs):
-            resident = kernel.ledger.invocations.get(id)
+            resident = kernel.ledger.find(id)
             if resident is not None:
                 lifecycle.fire(kernel.ledger, resident, timer, kernel.clock.now_ms())
             elif timer.completion:

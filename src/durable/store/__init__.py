@@ -37,7 +37,7 @@ class Store(Protocol):
         ...
 
     async def load(self, id: InvocationId, /) -> Loaded | None:
-        """An invocation with its waiters; the journal only if it has not completed."""
+        """An invocation with its journal and its waiters."""
         ...
 
     async def load_instance(self, instance: InstanceId, /) -> LoadedInstance:
@@ -55,8 +55,8 @@ class Store(Protocol):
         """
         ...
 
-    async def expired(self, now_ms: int, /, *, limit: int) -> list[int]:
-        """Numbers of completed invocations whose retention is over."""
+    async def expired(self, now_ms: int, /, *, limit: int) -> list[InvocationId]:
+        """Completed invocations whose retention, or whose journal's, is over, the longest first. One may come twice."""
         ...
 
     async def close(self) -> None: ...

@@ -9,7 +9,7 @@ from pathlib import Path
 from secrets import token_bytes
 
 from durable.core.ids import InvocationId
-from durable.core.invocation import Commit, InstanceId, Loaded, LoadedInstance, Status, Timer
+from durable.core.invocation import Commit, InstanceId, Loaded, LoadedInstance, Timer
 from durable.errors import DamagedError, StoreError
 from durable.store import Opened, rows
 from durable.store.connection import BUSY_MS, configure, connect, create_file, sync_directory, transaction
@@ -154,8 +154,7 @@ class Database:
         if not found:
             return None
         invocation = rows.read_invocation(found[0])
-        live = invocation.status is not Status.COMPLETED
-        entries = rows.read_journal(invocation.n, self._rows("journal", invocation.n)) if live else []
+        entries = rows.read_journal(invocation.n, self._rows("journal", invocation.n))
         return Loaded(invocation, entries, rows.read_callers(self._rows("waiters", id)))
 
     def load_instance(self, instance: InstanceId) -> LoadedInstance:
@@ -173,8 +172,8 @@ class Database:
         found = self._rows("timers", *after, limit)
         return [(Timer(due_ms, n, completion), InvocationId(id)) for due_ms, n, completion, id in found]
 
-    def expired(self, now_ms: int, limit: int) -> list[int]:
-        return [n for (n,) in self._rows("expired", now_ms, limit)]
+    def expired(self, now_ms: int, limit: int) -> list[InvocationId]:
+        return [InvocationId(id) for _, _, id in self._rows("expired", now_ms, limit)]
 
     def _rows(self, query: str, *parameters: object) -> list[rows.Row]:
         return self._connection.execute(QUERIES[query], parameters).fetchall()

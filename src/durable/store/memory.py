@@ -50,7 +50,11 @@ class MemoryDisk:
         changed = [_copy(row) for row in commit.changed.values()]
         chunks = {(n, position): encode_entries(new) for n, (position, new) in commit.entries.items()}
         promises = {name: None if out is None else _encode(out) for name, out in commit.promises.items()}
-        self._verify(accepted, changed, chunks)
+        self._verify(accepted, changed, chunks, set(commit.purged))
+        for n in (*commit.forgotten, *commit.purged):
+            self.journals.pop(n, None)
+        for n in commit.purged:
+            self._purge(n)
         for row in (*accepted, *changed):
             self.invocations[row.n] = row
             self.numbers[row.id] = row.n
@@ -61,18 +65,21 @@ class MemoryDisk:
         _switch(self.timers, commit.timers)
         _switch(self.waiters, commit.waiters)
         _switch(self.listeners, commit.listeners)
-        for n in commit.purged:
-            self._purge(n)
 
     def _verify(
-        self, accepted: list[Invocation], changed: list[Invocation], chunks: dict[tuple[int, int], bytes]
+        self,
+        accepted: list[Invocation],
+        changed: list[Invocation],
+        chunks: dict[tuple[int, int], bytes],
+        purged: set[int],
     ) -> None:
         numbers, ids = {row.n for row in accepted}, {row.id for row in accepted}
-        if numbers & self.invocations.keys() or ids & self.numbers.keys() or len(ids) < len(accepted):
+        taken = {row.id for n, row in self.invocations.items() if n not in purged} if purged else self.numbers.keys()
+        if numbers & (self.invocations.keys() - purged) or ids & taken or len(ids) < len(accepted):
             raise StoreError("an accepted invocation's number or id is taken")
-        if not {row.n for row in changed} <= numbers | self.invocations.keys():
+        if not {row.n for row in changed} <= numbers | (self.invocations.keys() - purged):
             raise StoreError("a changed invocation is not there")
-        if any(position in self.journals.get(n, ()) for n, position in chunks):
+        if any(n not in purged and position in self.journals.get(n, ()) for n, position in chunks):
             raise StoreError("a journal position is taken")
 
     def _purge(self, n: int) -> None:
@@ -135,8 +142,7 @@ class MemoryStore:
         if n is None:
             return None
         invocation = _copy(disk.invocations[n])
-        entries = [] if invocation.status is Status.COMPLETED else disk.journal(n)
-        return Loaded(invocation, entries, sorted(caller for waited, caller in disk.waiters if waited == id))
+        return Loaded(invocation, disk.journal(n), sorted(caller for waited, caller in disk.waiters if waited == id))
 
     async def load_instance(self, instance: InstanceId, /) -> LoadedInstance:
         disk = self._opened()
@@ -157,10 +163,11 @@ class MemoryStore:
         behind = sorted(timer for timer in live if after is None or timer > after)
         return [(timer, disk.invocations[timer.n].id) for timer in behind[:limit]]
 
-    async def expired(self, now_ms: int, /, *, limit: int) -> list[int]:
+    async def expired(self, now_ms: int, /, *, limit: int) -> list[InvocationId]:
         rows = self._opened().invocations.values()
-        over = sorted((row.expires_ms, row.n) for row in rows if row.expires_ms is not None)
-        return [n for expires_ms, n in over if expires_ms <= now_ms][:limit]
+        ends = [(end, row.n, row.id) for row in rows for end in (row.expires_ms, row.journal_expires_ms)]
+        over = sorted((end, n, id) for end, n, id in ends if end is not None and end <= now_ms)
+        return [id for _, _, id in over][:limit]
 
     async def close(self) -> None:
         self._epoch = None

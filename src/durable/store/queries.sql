@@ -25,13 +25,14 @@ SELECT coalesce(max(place), 0) FROM invocation WHERE place IS NOT NULL AND statu
 -- accept --
 -- A number or an id that is taken must fail the commit, so there is no OR REPLACE.
 INSERT INTO invocation (n, id, service, key, handler, kind, created_ms, crc, request, status, place, due_ms,
-    attempts, failing_since_ms, failure, outcome, outcome_crc, modified_ms, expires_ms)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    attempts, failing_since_ms, failure, outcome, outcome_crc, modified_ms, expires_ms, journal_expires_ms, journal_kept,
+    detached)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- change --
 -- A request never changes; its columns are left alone.
 UPDATE invocation SET status = ?, place = ?, due_ms = ?, attempts = ?, failing_since_ms = ?, failure = ?, outcome = ?,
-    outcome_crc = ?, modified_ms = ?, expires_ms = ?
+    outcome_crc = ?, modified_ms = ?, expires_ms = ?, journal_expires_ms = ?, journal_kept = ?, detached = ?
 WHERE n = ?
 
 -- append --
@@ -99,7 +100,7 @@ DELETE FROM invocation WHERE n = ?
 -- invocation --
 -- By id, which is what the outside knows.
 SELECT n, id, request, crc, status, created_ms, modified_ms, place, due_ms, attempts, failing_since_ms, failure,
-    outcome, outcome_crc, expires_ms
+    outcome, outcome_crc, expires_ms, journal_expires_ms, journal_kept, detached
 FROM invocation WHERE id = ?
 
 -- journal --
@@ -143,4 +144,7 @@ ORDER BY 1, 2, 3 LIMIT ?4
 
 -- expired --
 -- The longest expired first, so that a limit starves none.
-SELECT n FROM invocation WHERE expires_ms IS NOT NULL AND expires_ms <= ? ORDER BY expires_ms, n LIMIT ?
+SELECT expires_ms AS since, n, id FROM invocation WHERE expires_ms IS NOT NULL AND expires_ms <= ?1
+UNION ALL
+SELECT journal_expires_ms, n, id FROM invocation WHERE journal_expires_ms IS NOT NULL AND journal_expires_ms <= ?1
+ORDER BY 1, 2 LIMIT ?2

@@ -32,6 +32,8 @@ def batch(commit: Commit) -> list[tuple[str, list[Row]]]:
     """The statements of a commit by name, with their parameters, in the order in which they must run."""
     purged: list[Row] = [(n,) for n in commit.purged]
     statements: list[tuple[str, list[Row]]] = [
+        ("purge_journal", [(n,) for n in commit.forgotten]),
+        *((f"purge_{table}", purged) for table in ("journal", "timers", "waiters", "invocation")),
         ("accept", [_accepted(row) for row in commit.accepted.values()]),
         ("change", [(*_changing(row), row.n) for row in commit.changed.values()]),
         ("append", [row for n, (held, entries) in commit.entries.items() for row in _chunks(n, held, entries)]),
@@ -42,7 +44,6 @@ def batch(commit: Commit) -> list[tuple[str, list[Row]]]:
         *_switched("timer", commit.timers.items()),
         *_switched("waiter", (((id, *caller), on) for (id, caller), on in commit.waiters.items())),
         *_switched("listener", (((*key, *caller), on) for (*key, caller), on in commit.listeners.items())),
-        *((f"purge_{table}", purged) for table in ("journal", "timers", "waiters", "invocation")),
     ]
     return [(name, rows) for name, rows in statements if rows]
 
@@ -75,6 +76,9 @@ def _changing(row: Invocation) -> Row:
         _outcome_crc(row.n, outcome),
         row.modified_ms,
         row.expires_ms,
+        row.journal_expires_ms,
+        row.journal_kept,
+        row.detached,
     )
 
 
@@ -112,9 +116,8 @@ def _named_crc(key: tuple[str, str, str], value: bytes) -> int:
 
 def read_invocation(row: Row) -> Invocation:
     """The row of the query ``invocation``; :class:`DamagedError` if it is not what was written."""
-    n, id, request, crc, status, created, modified, place, due, attempts, since, failure, outcome, outcome_crc, end = (
-        row
-    )
+    n, id, request, crc, status, created, modified, place, due, attempts, since, failure, *rest = row
+    outcome, outcome_crc, end, journal_end, journal_kept, detached = rest
     what = f"invocation {write_invocation(id)} (number {n})"
     _verify(crc == _request_crc(n, id, request), f"the request of {what}")
     _verify(outcome_crc == _outcome_crc(n, outcome), f"the outcome of {what}")
@@ -132,6 +135,9 @@ def read_invocation(row: Row) -> Invocation:
         failure=None if failure is None else _decode(_failure, failure, f"the last failure of {what}"),
         outcome=None if outcome is None else _decode(_outcome, outcome, f"the outcome of {what}"),
         expires_ms=end,
+        journal_expires_ms=journal_end,
+        journal_kept=bool(journal_kept),
+        detached=bool(detached),
     )
 
 

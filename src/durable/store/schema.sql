@@ -29,6 +29,9 @@ CREATE TABLE invocation (
     created_ms INTEGER NOT NULL,
     modified_ms INTEGER NOT NULL,
     expires_ms INTEGER,
+    journal_expires_ms INTEGER,
+    journal_kept INTEGER NOT NULL,
+    detached INTEGER NOT NULL,
     crc INTEGER NOT NULL,
     request BLOB NOT NULL
 ) STRICT;
@@ -38,6 +41,7 @@ CREATE INDEX invocation_queue ON invocation (service, key, place) WHERE place IS
 CREATE INDEX invocation_running ON invocation (status) WHERE status = 'running';
 CREATE INDEX invocation_due ON invocation (due_ms) WHERE due_ms IS NOT NULL AND status IN ('scheduled', 'backing-off');
 CREATE INDEX invocation_expires ON invocation (expires_ms) WHERE expires_ms IS NOT NULL;
+CREATE INDEX invocation_journal_expires ON invocation (journal_expires_ms) WHERE journal_expires_ms IS NOT NULL;
 
 -- One row per commit: position counts the entries before it.
 CREATE TABLE journal (

@@ -93,7 +93,7 @@ class SQLiteStore:
     async def timers(self, *, after: Timer | None, limit: int) -> list[tuple[Timer, InvocationId]]:
         return await self._run(self._database.timers, after or _BEFORE_ALL, limit)
 
-    async def expired(self, now_ms: int, /, *, limit: int) -> list[int]:
+    async def expired(self, now_ms: int, /, *, limit: int) -> list[InvocationId]:
         return await self._run(self._database.expired, now_ms, limit)
 
     async def close(self) -> None:

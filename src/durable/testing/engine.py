@@ -7,7 +7,7 @@ from datetime import timedelta
 from itertools import count
 
 from durable.engine import Engine
-from durable.runtime.invoker import Limits
+from durable.options import Options
 from durable.service import AnyService
 from durable.store import Store
 from durable.store.memory import MemoryDisk
@@ -29,11 +29,11 @@ class TestEngine(Engine):
         self,
         *services: AnyService,
         after: TestEngine | None = None,
-        limits: Limits | None = None,
+        options: Options | None = None,
         crash_at: int | None = None,
         written: bool = False,
     ) -> None:
-        super().__init__(":memory:", *services, limits=limits)
+        super().__init__(":memory:", *services, options=options)
         self.disk: MemoryDisk = after.disk if after else MemoryDisk()
         self.clock: TestClock = after.clock if after else TestClock()
         self._clock = self.clock

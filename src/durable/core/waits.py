@@ -1,0 +1,180 @@
+"""Who waits for whom: deadlocks, found when the call that closes the circle is made, and why an invocation waits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from durable.core.entries import GetPromise, Question, Run, Sleep, Target
+from durable.core.ids import InvocationId, write_invocation
+from durable.core.invocation import InstanceId, Invocation, Status, instance_id
+from durable.core.ledger import Ledger, Resident
+from durable.core.lifecycle import Needed
+from durable.core.outcome import Failure
+
+
+class Missing(Exception):
+    """The search came to something that is not in memory."""
+
+    def __init__(self, needed: Needed) -> None:
+        super().__init__(needed)
+        self.needed = needed
+
+
+def first_of_key(ledger: Ledger, instance: InstanceId) -> InvocationId | None:
+    held = ledger.instances.get(instance)
+    if held is None:
+        raise Missing(instance)
+    return held.lock.holder
+
+
+def deadlock_needs(ledger: Ledger, caller: Resident, awaited: InvocationId | InstanceId) -> Iterator[Needed]:
+    """What must be resident to search; asked again after each load, it goes on from there."""
+    try:
+        circle(ledger, caller, awaited)
+    except Missing as missing:
+        yield missing.needed
+
+
+def circle(ledger: Ledger, caller: Resident, awaited: InvocationId | InstanceId) -> Failure | None:
+    """What a call fails with if its callee, or the holder of its callee's key, waits for the caller already."""
+    start = first_of_key(ledger, awaited) if isinstance(awaited, tuple) else awaited
+    path = _path(ledger, start, caller.invocation.id) if start is not None else None
+    if path is None:
+        return None
+    names = [str(ledger.invocations[id].invocation.request.target) for id in path]
+    way = " -> ".join([str(caller.invocation.request.target), *names])
+    return Failure(409, f"deadlock: {way}; each waits for the next to end, and would wait for ever")
+
+
+def _path(ledger: Ledger, start: InvocationId, goal: InvocationId) -> list[InvocationId] | None:
+    """From ``start`` along what each waits for, to ``goal``."""
+    came_from: dict[InvocationId, InvocationId | None] = {start: None}
+    waiting = [start]
+    while waiting:
+        id = waiting.pop()
+        if id == goal:
+            return _back(came_from, id)
+        for each in _awaited(ledger, id):
+            if each not in came_from:
+                came_from[each] = id
+                waiting.append(each)
+    return None
+
+
+def _back(came_from: dict[InvocationId, InvocationId | None], end: InvocationId) -> list[InvocationId]:
+    path = [end]
+    while (before := came_from[path[-1]]) is not None:
+        path.append(before)
+    return path[::-1]
+
+
+def _awaited(ledger: Ledger, id: InvocationId) -> Iterator[InvocationId]:
+    """Invocations that must end before this one can."""
+    if id not in ledger.invocations:
+        raise Missing(id)
+    resident = ledger.find(id)
+    if resident is None or resident.invocation.status is Status.COMPLETED:
+        return
+    yield from resident.asked.values()
+    if resident.invocation.status is Status.PENDING:
+        holder = first_of_key(ledger, instance_id(resident.invocation.request.target))
+        if holder is not None:
+            yield holder
+
+
+class Reason(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One thing that an invocation waits for."""
+
+    what: str
+    due_ms: int | None = None
+    """When that ends by itself, in milliseconds since 1970."""
+    invocation: Why | None = None
+    """The invocation that must end first, and why it does not."""
+
+
+class Why(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Why an invocation has not completed."""
+
+    id: str
+    target: Target
+    status: Status
+    reasons: list[Reason] = []
+
+    def __str__(self) -> str:
+        return "\n".join(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        yield f"{self.target} ({self.id}) is {self.status}"
+        for reason in self.reasons:
+            yield f"  {reason.what}"
+            if reason.invocation is not None:
+                yield from (f"    {line}" for line in reason.invocation._lines())
+
+
+def why_needs(ledger: Ledger, id: InvocationId) -> Iterator[Needed]:
+    try:
+        why(ledger, id)
+    except Missing as missing:
+        yield missing.needed
+
+
+def why(ledger: Ledger, id: InvocationId, above: frozenset[InvocationId] = frozenset()) -> Why | None:
+    """The chain of holders, calls, promises and timers behind an invocation; ``None`` if there is no such one."""
+    if id not in ledger.invocations:
+        raise Missing(id)
+    resident = ledger.find(id)
+    if resident is None:
+        return None
+    invocation = resident.invocation
+    reasons = [] if id in above else list(_reasons(ledger, resident, above | {id}))
+    return Why(write_invocation(id), invocation.request.target, invocation.status, reasons)
+
+
+def _reasons(ledger: Ledger, resident: Resident, above: frozenset[InvocationId]) -> Iterator[Reason]:
+    invocation = resident.invocation
+    match invocation.status:
+        case Status.COMPLETED:
+            pass
+        case Status.SCHEDULED:
+            yield Reason("its time to start has not come", invocation.due_ms)
+        case Status.PENDING:
+            yield _held_back(ledger, invocation, above)
+        case Status.BACKING_OFF:
+            yield Reason(f"attempt {invocation.attempts} failed: {_failure(invocation)}", invocation.due_ms)
+        case Status.PAUSED:
+            yield Reason(f"it is paused: {_failure(invocation)}")
+        case Status.RUNNING | Status.SUSPENDED:
+            for question in _open(resident):
+                yield _question(ledger, resident, question, above)
+
+
+def _open(resident: Resident) -> Iterator[Question]:
+    for entry in resident.entries:
+        if isinstance(entry, Question) and entry.completion not in resident.answered:
+            yield entry
+
+
+def _held_back(ledger: Ledger, invocation: Invocation, above: frozenset[InvocationId]) -> Reason:
+    instance = instance_id(invocation.request.target)
+    holder = first_of_key(ledger, instance)
+    behind = None if holder is None else why(ledger, holder, above)
+    return Reason(f"the key {'/'.join(instance)} is held", invocation=behind)
+
+
+def _question(ledger: Ledger, resident: Resident, entry: Question, above: frozenset[InvocationId]) -> Reason:
+    match entry:
+        case Sleep():
+            return Reason("a timer has not fired", entry.due_ms)
+        case Run():
+            return Reason(f"step {entry.name!r} has no result")
+        case GetPromise():
+            return Reason(f"promise {entry.name!r} is not completed")
+        case _:
+            awaited = resident.asked.get(entry.completion)
+            return Reason("a call has no outcome", invocation=None if awaited is None else why(ledger, awaited, above))
+
+
+def _failure(invocation: Invocation) -> str:
+    return "a person paused it" if invocation.failure is None else invocation.failure.message

@@ -1,0 +1,85 @@
+"""Forgets what has been kept long enough, a page at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from functools import partial
+
+from durable.core import control
+from durable.core.ids import InvocationId
+from durable.core.lifecycle import Needed
+from durable.runtime.clock import Alarm
+from durable.runtime.kernel import Kernel
+
+PAGE = 100
+"""Invocations in one transaction: small enough that others do not notice."""
+
+
+class Retention:
+    """Looks for expired invocations every so often. A page is one decision, and one commit."""
+
+    def __init__(self, kernel: Kernel, every: timedelta) -> None:
+        self._kernel = kernel
+        self._every_ms = round(every.total_seconds() * 1000)
+        self._alarm: Alarm | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._closed = False
+
+    @property
+    def busy(self) -> bool:
+        return self._task is not None
+
+    def arm(self) -> None:
+        if not self._closed:
+            self._alarm = self._kernel.clock.call_at(self._kernel.clock.now_ms() + self._every_ms, self._begin)
+
+    async def close(self) -> None:
+        self._closed = True
+        if self._alarm is not None:
+            self._alarm.cancel()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def _begin(self) -> None:
+        self._task = asyncio.get_running_loop().create_task(self._purge_all(), name="durable.retention")
+        self._task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._task = None
+        if task.cancelled():
+            return
+        if error := task.exception():
+            self._kernel.writer.fail(error)
+        else:
+            self.arm()
+
+    async def _purge_all(self) -> None:
+        """Page after page; each is durable, and so gone from the store, before the next is read."""
+        kernel = self._kernel
+        while page := await kernel.store.expired(kernel.clock.now_ms(), limit=PAGE):
+            async with kernel.residency.hold(partial(self._needs, page)):
+                self._forget(page)
+                number = kernel.act()
+            await kernel.writer.until(number)
+
+    def _needs(self, page: Sequence[InvocationId]) -> Iterator[Needed]:
+        for id in page:
+            yield id
+            resident = self._kernel.ledger.find(id)
+            if resident is not None:
+                yield from control.key_needs(resident)
+
+    def _forget(self, page: Sequence[InvocationId]) -> None:
+        ledger, now_ms = self._kernel.ledger, self._kernel.clock.now_ms()
+        for id in dict.fromkeys(page):
+            resident = ledger.find(id)
+            if resident is None:
+                continue
+            expires_ms = resident.invocation.expires_ms
+            if expires_ms is not None and expires_ms <= now_ms:
+                control.purge(ledger, resident)
+            else:
+                control.purge_journal(ledger, resident)
