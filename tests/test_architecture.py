@@ -12,12 +12,12 @@ PACKAGE = Path(__file__).parents[1] / "src" / "durable"
 
 # Left to right: a module may import from its own ring and from those before it.
 RINGS = (
-    "errors retry serde outcome",
+    "errors retry serde outcome options",
     "core",
-    "action service signature state futures machine context saga client",
+    "action service handlers settings signature state futures combinators machine context saga client openapi",
     "store runtime",
     "engine",
-    "ingress testing cli",
+    "ingress http testing cli",
 )
 RING = {room: number for number, rooms in enumerate(RINGS) for room in rooms.split()}
 

@@ -26,7 +26,7 @@ from durable import (
 )
 from durable.core.entries import Target
 from durable.core.invocation import Kind
-from durable.service import handlers_of
+from durable.service import describe, handlers_of
 from tests.fakes import FakeMachine
 
 if TYPE_CHECKING:
@@ -137,6 +137,110 @@ async def test_on_an_instance_a_handler_is_the_plain_method():
     assert await Shipping().echo(Context(FakeMachine()), "hello") == "hello"
 
 
+# -- settings
+
+
+class Prices(Service, retention=timedelta(days=2), private=True, metadata={"team": "shop", "tier": "1"}):
+    """What things cost.
+
+    In every currency.
+    """
+
+    @handler
+    async def get(self, ctx: Context) -> None:
+        """Look one up."""
+
+    @handler(private=False, retention=timedelta(hours=1), metadata={"tier": "2"}, strict_idempotency=False)
+    async def guess(self, ctx: Context) -> None: ...
+
+
+class Sale(Prices, retry=RetryPolicy(max_attempts=1), journal_retention=timedelta(hours=2)):
+    @handler
+    async def get(self, ctx: Context) -> None:
+        """Look one up."""
+
+
+def test_a_handler_that_says_nothing_has_the_settings_of_its_class():
+    assert (Prices.get.private, Prices.get.retention) == (True, timedelta(days=2))
+    assert Prices.get.metadata == {"team": "shop", "tier": "1"}
+    assert (Prices.get.retry, Prices.get.strict_idempotency) == (None, True)
+
+
+def test_what_a_handler_says_goes_before_its_class():
+    assert (Prices.guess.private, Prices.guess.retention) == (False, timedelta(hours=1))
+    assert Prices.guess.metadata == {"team": "shop", "tier": "2"}
+    assert Prices.guess.strict_idempotency is False
+
+
+def test_a_class_has_the_keywords_of_its_base_but_not_its_name():
+    assert describe(Sale).name == "Sale"
+    assert (Sale.get.private, Sale.get.retention) == (True, timedelta(days=2))
+
+
+def test_an_inherited_handler_has_the_settings_of_the_class_it_is_taken_from():
+    assert (Prices.guess.retry, Sale.guess.retry) == (None, RetryPolicy(max_attempts=1))
+    assert (Sale.guess.private, Sale.guess.retention) == (False, timedelta(hours=1))
+
+
+def test_a_journal_is_kept_as_long_as_the_outcome_and_never_longer():
+    assert Prices.get.journal_retention == timedelta(days=2)
+    assert Sale.get.journal_retention == timedelta(hours=2)
+    assert Sale.guess.journal_retention == timedelta(hours=1)
+
+
+def test_the_documentation_is_the_docstring():
+    assert (Prices.get.documentation, Prices.guess.documentation) == ("Look one up.", None)
+    assert describe(Prices).documentation == "What things cost.\n\nIn every currency."
+    assert describe(Sale).documentation is None
+
+
+def test_a_description_says_what_a_service_is():
+    described = [describe(cls) for cls in (Shipping, Basket, Approval)]
+
+    assert [(each.name, each.sort) for each in described] == [
+        ("ShippingService", "Service"),
+        ("Basket", "VirtualObject"),
+        ("Approval", "Workflow"),
+    ]
+    assert described[0].settings.retention == timedelta(days=1)
+    assert describe(Prices).settings.metadata == {"team": "shop", "tier": "1"}
+
+
+def test_metadata_cannot_be_changed_from_outside():
+    given = {"team": "shop"}
+    wrap = handler(metadata=given)
+    given["team"] = "other"
+
+    @wrap
+    async def f(self: Service, ctx: Context) -> None: ...
+
+    assert f.metadata == {"team": "shop"}
+
+
+@pytest.mark.parametrize("metadata", [{"a": 7}, {7: "a"}])
+def test_metadata_is_text(metadata):
+    with pytest.raises(TypeError, match="is a str, got 7"):
+        handler(metadata=metadata)
+
+
+def test_a_journal_kept_longer_than_its_outcome_is_refused():
+    with pytest.raises(ValueError, match=r"journal_retention .* is longer than retention"):
+        handler(retention=timedelta(hours=1), journal_retention=timedelta(hours=2))
+
+
+@pytest.mark.parametrize("keyword", ["retention", "journal_retention"])
+def test_a_retention_without_a_unit_is_refused(keyword):
+    with pytest.raises(TypeError, match=f"^{keyword} is a timedelta, got 3600; write"):
+        unchecked(**{keyword: 3600})
+
+
+def test_an_unknown_keyword_is_refused():
+    with pytest.raises(TypeError, match="'retries'"):
+        unchecked(retries=3)
+    with pytest.raises(TypeError, match="'retries'"):
+        type("Wrong", (Service,), {}, retries=3)
+
+
 # -- inheritance
 
 
@@ -231,9 +335,10 @@ def test_a_context_that_does_not_fit_the_class_is_refused(base, reference, says)
     refused(says, base, method=reference)
 
 
-def test_a_negative_retention_is_refused():
-    with pytest.raises(ValueError, match="retention cannot be negative"):
-        handler(retention=timedelta(days=-1))
+@pytest.mark.parametrize("keyword", ["retention", "journal_retention"])
+def test_a_negative_retention_is_refused(keyword):
+    with pytest.raises(ValueError, match=f"^{keyword} cannot be negative"):
+        unchecked(**{keyword: timedelta(days=-1)})
 
 
 def test_two_runs_are_refused():
@@ -374,6 +479,21 @@ def test_an_empty_idempotency_key_is_refused():
         Basket.show.options(idempotency_key="")
 
 
+def test_attach_stays_on_the_reference_until_it_is_taken_off():
+    bound = Approval.run.options(attach=True)
+
+    assert (Approval.run.attach, bound.attach, bound.options(headers={}).attach) == (False, True, True)
+    assert bound.options(attach=False).attach is False
+
+
+@pytest.mark.parametrize("reference", [Shipping.ping, Basket.show, Approval.approve], ids=str)
+def test_attach_to_what_is_no_run_is_refused(reference):
+    with pytest.raises(
+        ValueError, match="is not the run of a workflow; to attach to a call, repeat its idempotency key"
+    ):
+        reference.options(attach=True)
+
+
 def test_a_handler_outside_a_service_cannot_be_called():
     @handler
     async def loose(self: Service, ctx: Context) -> None: ...
@@ -405,6 +525,15 @@ async def test_bytes_pass_as_they_are():
 def test_an_ingress_can_ask_what_passes_as_it_is():
     assert (Shipping.copy.takes_input, Shipping.copy.raw_input, Shipping.copy.raw_output) == (True, True, True)
     assert (Shipping.ping.takes_input, Shipping.ping.raw_input, Shipping.ping.raw_output) == (False, False, False)
+
+
+def test_an_ingress_can_ask_what_has_to_be_sent():
+    assert [each.needs_input for each in (Shipping.ship, Shipping.echo, Shipping.copy, Shipping.ping)] == [
+        True,
+        False,
+        True,
+        False,
+    ]
 
 
 async def test_an_undeclared_type_is_plain_json():

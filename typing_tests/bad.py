@@ -8,7 +8,11 @@ from durable import (
     Service,
     VirtualObject,
     WorkflowContext,
+    as_completed,
+    first_success,
     handler,
+    settled,
+    wait,
 )
 from examples.shop.domain import Carrier, Order
 from examples.shop.services import OrderFulfillmentWorkflow, ShippingService, UserSession
@@ -40,6 +44,21 @@ async def wrong_too(ctx: Context, client: Client, order: Order, carrier: Carrier
     await ctx.call(ShippingService.initiate_shipment, "o-1")  # E str is not an Order
     await client.call(UserSession.add_item, "alice", 123)  # E wrong argument type
     await ctx.run("book", carrier.book, 7)  # E wrong argument of the action
+
+
+async def wrong_combined(ctx: Context, order: Order) -> None:
+    count, shipment = ctx.call(UserSession.add_item, "a", "x"), ctx.call(ShippingService.initiate_shipment, order)
+    x: str = await first_success(count)  # E result is int
+    y: tuple[int, ...] = await settled(count)  # E it may be a TerminalError
+    await first_success(order)  # E not a future
+    await wait(count, shipment, 2)  # E count is a keyword
+    async for call in as_completed(count):
+        z: int = call  # E a future, not its result
+
+
+class Tagged(Service, metadata={"tier": 1}):  # E metadata is text
+    @handler(retries=3)  # E no such keyword
+    async def ping(self, ctx: Context) -> None: ...
 
 
 class Odd(Service):

@@ -3,7 +3,23 @@
 from datetime import datetime, timedelta
 from typing import assert_type
 
-from durable import Client, Context, ObjectContext, WorkflowContext, gather, select
+from durable import (
+    CallFuture,
+    Client,
+    Context,
+    ObjectContext,
+    RetryPolicy,
+    Service,
+    TerminalError,
+    WorkflowContext,
+    as_completed,
+    first_success,
+    gather,
+    handler,
+    select,
+    settled,
+    wait,
+)
 from examples.shop.domain import Order, PaymentGateway, PaymentReceipt, Shipment
 from examples.shop.services import OrderFulfillmentWorkflow, ShippingService, UserSession
 
@@ -40,3 +56,30 @@ async def good(
     assert_type(await ctx.now(), datetime)
     assert_type(await UserSession(gateway).add_item(obj, "laptop"), int)  # in a unit test: the plain method
     print(await obj.get(UserSession.basket), f"{await wf.promise(OrderFulfillmentWorkflow.approval)}")
+
+
+async def combined(ctx: Context, order: Order) -> None:
+    counts = [ctx.call(UserSession.add_item, user, "x") for user in ("a", "b")]
+    shipping = ctx.call(ShippingService.initiate_shipment, order)
+    assert_type(await first_success(*counts), int)
+    assert_type(await settled(*counts), tuple[int | TerminalError, ...])
+    assert_type(await settled(counts[0], shipping), tuple[int | TerminalError, Shipment | TerminalError])
+    done, pending = await wait(*counts, count=2)
+    assert_type(done, tuple[CallFuture[int], ...])
+    for call in pending:
+        call.cancel()
+    async for call in as_completed(*counts):
+        assert_type(await call, int)
+    assert_type(await gather(first_success(*counts), shipping.or_timeout(timedelta(minutes=1))), tuple[int, Shipment])
+    mixed, _ = await wait(counts[0], shipping)
+    print(await mixed[0])
+
+
+class Tagged(Service, name="tagged", retry=RetryPolicy(jitter=0.5), private=True, metadata={"team": "shop"}):
+    @handler(journal_retention=None, strict_idempotency=False)
+    async def ping(self, ctx: Context) -> None:
+        await ctx.call(OrderFulfillmentWorkflow.run.options(attach=True), "o-1", await ctx.call(Tagged.order))
+
+    @handler(metadata={"tier": "1"})
+    async def order(self, ctx: Context) -> Order:
+        raise TerminalError("none", status=404)

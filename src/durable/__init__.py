@@ -1,6 +1,10 @@
 """Durable execution for Python: write a function, survive the crash."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from durable.client import AwakeableRef, Client, Invocation
+from durable.combinators import as_completed, first_success, gather, select, settled, wait
 from durable.context import (
     Awakeable,
     Context,
@@ -13,6 +17,7 @@ from durable.context import (
 )
 from durable.engine import Engine
 from durable.errors import (
+    AllFailedError,
     DurableError,
     DurableTimeoutError,
     EngineStoppedError,
@@ -23,13 +28,27 @@ from durable.errors import (
     StoreError,
     TerminalError,
 )
-from durable.futures import CallFuture, DurableFuture, gather, select
+from durable.futures import CallFuture, DurableFuture
+from durable.options import Options
 from durable.retry import RetryPolicy
 from durable.saga import Saga
 from durable.service import Service, VirtualObject, Workflow, handler
 from durable.state import Promise, State
 
+if TYPE_CHECKING:
+    from durable.http import HttpClient as HttpClient
+else:
+
+    def __getattr__(name):
+        """``HttpClient``, only when it is asked for: its httpx comes with the extra ``client``."""
+        if name == "HttpClient":
+            return import_module("durable.http").HttpClient
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+# Without HttpClient: `from durable import *` has to work where httpx is not installed.
 __all__ = [
+    "AllFailedError",
     "Awakeable",
     "AwakeableRef",
     "CallFuture",
@@ -46,6 +65,7 @@ __all__ = [
     "JournalMismatchError",
     "ObjectContext",
     "ObjectSharedContext",
+    "Options",
     "PayloadError",
     "Promise",
     "RetryPolicy",
@@ -60,7 +80,11 @@ __all__ = [
     "Workflow",
     "WorkflowContext",
     "WorkflowSharedContext",
+    "as_completed",
+    "first_success",
     "gather",
     "handler",
     "select",
+    "settled",
+    "wait",
 ]

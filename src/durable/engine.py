@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from datetime import timedelta
 from os import PathLike
+from random import random
 from typing import ParamSpec, Self, TypeVar
 
 import msgspec
@@ -60,6 +61,7 @@ class Engine(Client):
     def __init__(self, database: str | PathLike[str], /, *services: AnyService, options: Options | None = None) -> None:
         self._make_store: Callable[[], Store] = lambda: SQLiteStore(database)
         self._clock: Clock = SystemClock()
+        self._chance: Callable[[], float] = random
         self._bound = _bind(services)
         self._options = options or Options()
         self._running: _Running | None = None
@@ -68,7 +70,7 @@ class Engine(Client):
         """Take the database, and go on with everything that was under way."""
         if self._running is not None:
             raise EngineStoppedError("this engine is open already; open another one instead")
-        running = _Running(self._make_store(), self._clock, self._bound)
+        running = _Running(self._make_store(), self._clock, self._chance, self._bound)
         await running.open(self._options)
         self._running = running
         return self
@@ -114,14 +116,16 @@ class Engine(Client):
 class _Running:
     """An engine between open and close."""
 
-    def __init__(self, store: Store, clock: Clock, bound: Mapping[tuple[str, str], Bound]) -> None:
-        self._store, self._clock, self._bound = store, clock, bound
+    def __init__(
+        self, store: Store, clock: Clock, chance: Callable[[], float], bound: Mapping[tuple[str, str], Bound]
+    ) -> None:
+        self._store, self._clock, self._chance, self._bound = store, clock, chance, bound
 
     async def open(self, options: Options) -> None:
         try:
             opened = await self._store.open()
             self.kernel = Kernel(self._store, self._clock, _directory(self._bound), opened, options.resident)
-            self.invoker = Invoker(self.kernel, self._bound, options)
+            self.invoker = Invoker(self.kernel, self._bound, self._chance, options)
             self.timekeeper = Timekeeper(self.kernel)
             self.outside = Outside(self.kernel, self.invoker.new_id, _services(self._bound), version=options.version)
             self.kernel.on_start, self.kernel.on_wake = self.invoker.start, self.invoker.wake
@@ -179,10 +183,17 @@ def _bind(services: tuple[AnyService, ...]) -> dict[tuple[str, str], Bound]:
 
 
 def _directory(bound: Mapping[tuple[str, str], Bound]) -> dict[tuple[str, str], Rule]:
-    return {
-        names: Rule(each.handler.kind, round(each.handler.settings.retention.total_seconds() * 1000))
-        for names, each in bound.items()
-    }
+    return {names: _rule(each.handler) for names, each in bound.items()}
+
+
+def _rule(handler: Handler[..., object]) -> Rule:
+    settings = handler.settings
+    journal_ms = None if settings.journal_retention is None else _ms(settings.journal_retention)
+    return Rule(handler.kind, _ms(settings.retention), journal_ms, settings.strict_idempotency)
+
+
+def _ms(duration: timedelta) -> int:
+    return round(duration.total_seconds() * 1000)
 
 
 def _services(bound: Mapping[tuple[str, str], Bound]) -> Services:
@@ -214,4 +225,5 @@ def _submission(
         identity=handler.identity,
         idempotency_key=outgoing.idempotency_key,
         delay=delay,
+        attach=handler.attach,
     )

@@ -1,4 +1,4 @@
-"""What a handler waits for: a journaled step's result, and combinations of them.
+"""What a handler waits for: a journaled step's result.
 
 A future never decides anything: its answer follows from the order of the journal, so that a replay finds the same one.
 """
@@ -6,25 +6,18 @@ A future never decides anything: its answer follows from the order of the journa
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Generator
 from datetime import timedelta
-from inspect import iscoroutine
-from typing import Any, TypeGuard, TypeVar, overload
+from typing import Any, TypeVar
 
 from durable.action import outside_steps
-from durable.core.awaits import All, Await, First, One, Settled, Timeout
+from durable.core.awaits import Await, One, Settled, Timeout
 from durable.core.outcome import Failure
 from durable.errors import DurableTimeoutError
 from durable.machine import Machine
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
-T1 = TypeVar("T1")
-T2 = TypeVar("T2")
-T3 = TypeVar("T3")
-T4 = TypeVar("T4")
-T5 = TypeVar("T5")
-T6 = TypeVar("T6")
 
 _LONGEST = timedelta(days=3653)
 """Ten years: more is a mistake in the unit."""
@@ -134,95 +127,3 @@ def answered(machine: Machine, slot: One, decode: Callable[[bytes], T]) -> Calla
         return decode(outcome.value or b"")
 
     return read
-
-
-class Combined(DurableFuture[T_co]):
-    """Several futures as one. What is lazy among them is journaled here, in order."""
-
-    def __init__(self, combinator: str, futures: Iterable[object]) -> None:
-        self._parts = tuple(_checked(combinator, future) for future in futures)
-        machines = {id(part._machine): part._machine for part in self._parts if part._machine is not None}
-        if len(machines) > 1:
-            raise ValueError(f"{combinator}() was given futures of different invocations")
-        super().__init__(next(iter(machines.values()), None))
-        self._trees = tuple(part._tree() for part in self._parts)
-
-    def _answered(self) -> list[tuple[Settled, DurableFuture[Any]]]:
-        """The parts that have their answer, in the order of the journal."""
-        answered = [(settled, part) for part in self._parts if (settled := part._settled()) is not None]
-        return sorted(answered, key=lambda each: each[0])
-
-
-class Gathered(Combined[tuple[Any, ...]]):
-    def _tree(self) -> Await:
-        return All(self._trees)
-
-    def _read(self) -> tuple[Any, ...]:
-        for settled, part in self._answered():
-            if settled.failed:
-                part._read()  # raises
-        return tuple(part._read() for part in self._parts)
-
-
-class Selected(Combined[tuple[str, T]]):
-    def __init__(self, futures: Mapping[str, DurableFuture[T]]) -> None:
-        super().__init__("select", futures.values())
-        self._futures = futures
-
-    def _tree(self) -> Await:
-        return First(self._trees)
-
-    def _read(self) -> tuple[str, T]:
-        _, winner = self._answered()[0]
-        return next((name, future._read()) for name, future in self._futures.items() if future is winner)
-
-
-def _is_durable(future: object) -> TypeGuard[DurableFuture[Any]]:
-    return isinstance(future, DurableFuture)
-
-
-def _checked(combinator: str, future: object) -> DurableFuture[Any]:
-    if _is_durable(future):
-        return future
-    if iscoroutine(future):
-        future.close()  # or Python warns that nobody awaited it
-    raise TypeError(
-        f"{combinator}() was given {future!r}, whose order a replay cannot know; "
-        "make it a step: ctx.run(name, function, *arguments)"
-    )
-
-
-@overload
-def gather(a: DurableFuture[T1], b: DurableFuture[T2], /) -> DurableFuture[tuple[T1, T2]]: ...
-@overload
-def gather(a: DurableFuture[T1], b: DurableFuture[T2], c: DurableFuture[T3], /) -> DurableFuture[tuple[T1, T2, T3]]: ...
-@overload
-def gather(
-    a: DurableFuture[T1], b: DurableFuture[T2], c: DurableFuture[T3], d: DurableFuture[T4], /
-) -> DurableFuture[tuple[T1, T2, T3, T4]]: ...
-@overload
-def gather(
-    a: DurableFuture[T1], b: DurableFuture[T2], c: DurableFuture[T3], d: DurableFuture[T4], e: DurableFuture[T5], /
-) -> DurableFuture[tuple[T1, T2, T3, T4, T5]]: ...
-@overload
-def gather(
-    a: DurableFuture[T1],
-    b: DurableFuture[T2],
-    c: DurableFuture[T3],
-    d: DurableFuture[T4],
-    e: DurableFuture[T5],
-    f: DurableFuture[T6],
-    /,
-) -> DurableFuture[tuple[T1, T2, T3, T4, T5, T6]]: ...
-@overload
-def gather(*futures: DurableFuture[T]) -> DurableFuture[tuple[T, ...]]: ...
-def gather(*futures: DurableFuture[Any]) -> DurableFuture[Any]:
-    """All results, in order; or, as soon as one fails, the failure that the journal holds first."""
-    return Gathered("gather", futures)
-
-
-def select(**futures: DurableFuture[T]) -> DurableFuture[tuple[str, T]]:
-    """The name and result of whichever future the journal answers first; if that is a failure, it is raised."""
-    if not futures:
-        raise ValueError("select() of nothing would wait for ever; name a future: select(paid=payment)")
-    return Selected(futures)

@@ -192,3 +192,54 @@ async def test_idempotency_keys_of_two_identities_are_two_keys() -> None:
         await engine.call(add.options(identity="alice"), "k", 5)
 
         assert await engine.call(add.options(identity="bob"), "k", 5) == 10
+
+
+async def test_a_call_may_attach_to_a_workflow_that_was_invoked_before() -> None:
+    async with TestEngine(Approval()) as engine:
+        await engine.send(Approval.run, "w")
+        attached = asyncio.create_task(engine.call(Approval.run.options(attach=True), "w"))
+        await engine.call(Approval.decide, "w", "yes")
+
+        assert await attached == "yes"
+
+
+class Lenient(Service):
+    @handler(strict_idempotency=False, journal_retention=timedelta(0))
+    async def echo(self, ctx: Context, text: str) -> str:
+        return text
+
+
+async def test_a_handler_may_take_another_input_for_the_same_call() -> None:
+    async with TestEngine(Lenient()) as engine:
+        echo = Lenient.echo.options(idempotency_key="a")
+
+        assert [await engine.call(echo, text) for text in ("one", "two")] == ["one", "one"]
+
+
+async def test_a_journal_may_go_before_the_outcome() -> None:
+    async with TestEngine(Lenient()) as engine:
+        sent = await engine.send(Lenient.echo, "x")
+        await engine.skip(timedelta(hours=2))
+
+        assert await sent.result() == "x"
+        with pytest.raises(TerminalError, match="the input is not available"):
+            await sent.restart()
+
+
+async def test_a_callee_belongs_to_the_trace_of_its_caller() -> None:
+    seen: list[str | None] = []
+
+    class Traced(Service):
+        @handler
+        async def outer(self, ctx: Context) -> None:
+            await ctx.call(Traced.inner)
+            await ctx.call(Traced.inner.options(headers={"traceparent": "00-own"}))
+
+        @handler
+        async def inner(self, ctx: Context) -> None:
+            seen.append(ctx.headers.get("traceparent"))
+
+    async with TestEngine(Traced()) as engine:
+        await engine.call(Traced.outer.options(headers={"traceparent": "00-abc", "other": "x"}))
+
+    assert seen == ["00-abc", "00-own"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import msgspec
+
 from durable.core import control, lifecycle, waits
 from durable.core import entries as e
 from durable.core.ids import InvocationId
@@ -109,15 +111,11 @@ def _request(ledger: Ledger, resident: Resident, command: e.Call | e.Send) -> Re
     if rule is None:
         return None
     caller = Caller(resident.invocation.id, command.completion) if isinstance(command, e.Call) else None
-    return Request(
-        target=command.target,
-        kind=rule.kind,
-        payload=command.payload,
-        headers=command.headers,
+    return msgspec.structs.replace(
+        rule.request(command.target, command.payload, command.headers),
         identity=resident.invocation.request.identity,
         idempotency_key=command.idempotency_key,
         caller=caller,
-        retention_ms=rule.retention_ms,
         version=resident.invocation.request.version,
     )
 

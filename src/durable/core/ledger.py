@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from durable.core.entries import Attach, Call, Command, Completed, Entry, Signalled
+from durable.core.entries import Attach, Call, Command, Completed, Entry, Signalled, Target
 from durable.core.ids import CANCEL, InvocationId
 from durable.core.invocation import (
     Caller,
@@ -20,6 +20,7 @@ from durable.core.invocation import (
     Kind,
     Loaded,
     LoadedInstance,
+    Request,
     Timer,
     instance_id,
 )
@@ -33,6 +34,20 @@ class Rule(NamedTuple):
 
     kind: Kind
     retention_ms: int
+    journal_retention_ms: int | None = None
+    strict_idempotency: bool = True
+
+    def request(self, target: Target, payload: bytes, headers: Mapping[str, str]) -> Request:
+        """A call of the handler, as far as the handler decides."""
+        return Request(
+            target=target,
+            kind=self.kind,
+            payload=payload,
+            headers=dict(headers),
+            retention_ms=self.retention_ms,
+            journal_retention_ms=self.journal_retention_ms,
+            strict_idempotency=self.strict_idempotency,
+        )
 
 
 Directory = Mapping[tuple[str, str], Rule]

@@ -149,6 +149,8 @@ class Failed(NamedTuple):
     failure: Failure
     retry_after: timedelta | None = None
     """Instead of what the policy says."""
+    chance: float = 0.0
+    """Between 0 and 1, for the policy's jitter."""
 
 
 def fail(ledger: Ledger, resident: Resident, failed: Failed, policy: RetryPolicy, now_ms: int) -> bool:
@@ -164,7 +166,7 @@ def fail(ledger: Ledger, resident: Resident, failed: Failed, policy: RetryPolicy
             return True
         ledger.change(resident, status=Status.PAUSED)
         return False
-    delay = policy.delay(attempts) if failed.retry_after is None else failed.retry_after
+    delay = policy.delay(attempts, failed.chance) if failed.retry_after is None else failed.retry_after
     due_ms = now_ms + round(delay.total_seconds() * 1000)
     ledger.change(resident, status=Status.BACKING_OFF, due_ms=due_ms)
     ledger.arm(resident, due_ms, 0)

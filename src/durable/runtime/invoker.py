@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import suppress
 from itertools import chain
 from typing import Protocol
@@ -52,8 +52,9 @@ Runnables = Mapping[tuple[str, str], Runnable]
 class Invoker:
     """Implements :class:`durable.runtime.attempt.Host`."""
 
-    def __init__(self, kernel: Kernel, runnables: Runnables, options: Options) -> None:
+    def __init__(self, kernel: Kernel, runnables: Runnables, chance: Callable[[], float], options: Options) -> None:
         self._kernel, self._runnables, self._options = kernel, runnables, options
+        self._chance = chance
         self.directory, self.secret = kernel.ledger.directory, kernel.secret
         self.attempts: dict[InvocationId, Attempt] = {}
         self._parking = Parking(kernel.clock, options.inactivity, options.parked, self.suspend)
@@ -149,8 +150,9 @@ class Invoker:
     def begin(self, attempt: Attempt, command: e.Run, step: Step, /) -> None:
         task = self._spawn(self._perform(attempt, command, step, self._kernel.ledger.number - 1))
         attempt.steps[task] = step
-        unended = self._unended.setdefault(attempt.resident.invocation.id, set())
-        unended.add(task)
+        id = attempt.resident.invocation.id
+        self._unended.setdefault(id, set()).add(task)
+        self._kernel.residency.pin(id)  # it may outlive its attempt
         task.add_done_callback(lambda task: self._ended(attempt, task))
 
     def parked(self, attempt: Attempt, /) -> None:
@@ -167,6 +169,7 @@ class Invoker:
     def _ended(self, attempt: Attempt, task: asyncio.Task[None]) -> None:
         id = attempt.resident.invocation.id
         attempt.steps.pop(task, None)
+        self._kernel.residency.unpin(id)
         self._unended[id].discard(task)
         if not self._unended[id]:
             del self._unended[id]
@@ -242,7 +245,7 @@ class Invoker:
         others = [step for step in attempt.steps if step is not asyncio.current_task()]
         if others:
             await asyncio.wait(others)
-        await self._fail(attempt, Failed(Failure(500, repr(error)), retry_after))
+        await self._fail(attempt, Failed(Failure(500, repr(error)), retry_after, self._chance()))
 
     async def _fail(self, attempt: Attempt, failed: Failed) -> None:
         ledger, resident = self._kernel.ledger, attempt.resident
@@ -268,7 +271,7 @@ class Invoker:
         """The body of a step: begun once all that was decided before is on the disk, recorded when it ends."""
         try:
             await self._kernel.writer.until(number)
-            outcome = await step.outcome(self._kernel.clock)
+            outcome = await step.outcome(self._kernel.clock, self._chance)
         except EngineStoppedError:
             return
         except Exception as error:

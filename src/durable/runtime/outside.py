@@ -34,6 +34,8 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     """Who calls, as somebody authenticated it."""
     idempotency_key: str | None = None
     delay: timedelta | None = None
+    attach: bool = False
+    """Whether a call of a workflow's run that was invoked before waits for its outcome."""
 
 
 class Accepted(NamedTuple):
@@ -108,7 +110,9 @@ class Outside:
         """
         resident, new = await self._accept(submission)
         id, expires_ms = ids.write_invocation(resident.invocation.id), resident.invocation.expires_ms
-        if not new and resident.invocation.request.kind is Kind.WORKFLOW:
+        if accepted is not None:
+            accepted(id)
+        if not new and resident.invocation.request.kind is Kind.WORKFLOW and not submission.attach:
             await self._kernel.durable(resident)
             return Called(id, None, None)
         return Called(id, await self._outcome(resident), _moment(expires_ms))
@@ -220,14 +224,10 @@ class Outside:
         rule = self._kernel.ledger.directory.get((target.service, target.handler))
         if rule is None:
             raise unknown_handler(target).error()
-        return Request(
-            target=target,
-            kind=rule.kind,
-            payload=submission.payload,
-            headers=dict(submission.headers),
+        return msgspec.structs.replace(
+            rule.request(target, submission.payload, submission.headers),
             identity=submission.identity,
             idempotency_key=submission.idempotency_key,
-            retention_ms=rule.retention_ms,
             version=self._version,
         )
 

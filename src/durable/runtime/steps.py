@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from datetime import timedelta
 
 from durable.core.outcome import Failure, Outcome, Success
@@ -24,7 +25,7 @@ class Step:
         self.resting = False
         """Whether it waits for the time of its next attempt."""
 
-    async def outcome(self, clock: Clock) -> Outcome:
+    async def outcome(self, clock: Clock, chance: Callable[[], float]) -> Outcome:
         """What to record. Without a policy, an error that is not terminal is raised: it ends the attempt."""
         attempts, began_ms = 0, clock.now_ms()
         while True:
@@ -39,7 +40,7 @@ class Step:
                 log.warning("step %r failed, attempt %d", self.name, attempts, exc_info=error)
                 if self._retry.gives_up(attempts, timedelta(milliseconds=clock.now_ms() - began_ms)):
                     return Failure(500, f"step {self.name!r} failed {attempts} times, the last time with {error!r}")
-                delay = self._retry.delay(attempts)
+                delay = self._retry.delay(attempts, chance())
                 if isinstance(error, RetryableError) and error.retry_after is not None:
                     delay = error.retry_after
             await self._rest(clock, delay)

@@ -37,6 +37,7 @@ class TestEngine(Engine):
         self.disk: MemoryDisk = after.disk if after else MemoryDisk()
         self.clock: TestClock = after.clock if after else TestClock()
         self._clock = self.clock
+        self._chance = lambda: 0.0
         self._store = CrashingStore(self.disk, crash_at, written=written)
         self._make_store = self._open_store
 

@@ -1,0 +1,223 @@
+"""References to handlers: what ``call`` and ``send`` take, and what an engine invokes."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from copy import copy
+from datetime import timedelta
+from inspect import Parameter
+from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
+
+from durable.context import Context
+from durable.core.entries import Target
+from durable.core.invocation import Kind
+from durable.errors import PayloadError
+from durable.machine import Machine, Outgoing
+from durable.retry import RetryPolicy
+from durable.serde import accepts_none, check_text, decoder, encode, is_raw
+from durable.settings import HANDLER_NAME, Declaration, Settings, documentation, wire_name
+from durable.signature import HandlerSignature
+
+C = TypeVar("C")
+R_co = TypeVar("R_co", covariant=True)
+In = ParamSpec("In")
+Args = ParamSpec("Args")
+
+
+class Handler(Generic[Args, R_co]):
+    """A reference to a handler: what ``call`` and ``send`` take.
+
+    ``Args`` is what a caller passes: the key, if there is one, then the input.
+    """
+
+    identity: str | None = None
+    headers: Mapping[str, str] = {}
+    idempotency_key: str | None = None
+    attach: bool = False
+
+    def __init__(self, signature: HandlerSignature, declared: Declaration) -> None:
+        self._signature = signature
+        self._declared = declared
+        self._service: str | None = None
+        self.settings = Settings.of(declared)
+        """With those of the service, where the handler says nothing."""
+        self.name = declared.name or signature.function.__name__
+        """On the wire, as ``service``."""
+        self.__doc__ = signature.function.__doc__
+
+    def options(
+        self,
+        *,
+        idempotency_key: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        identity: str | None = None,
+        attach: bool | None = None,
+    ) -> Self:
+        """The same handler, to be called with these options; ``None`` leaves one as it is.
+
+        Calls with the same ``idempotency_key`` are one call, and have one result. ``identity`` is for a client that has
+        authenticated somebody; inside a handler the identity of its own caller travels by itself. With ``attach`` the
+        call of a workflow's run that was invoked before waits for that one's outcome, instead of being refused.
+        """
+        if attach and self.kind is not Kind.WORKFLOW:
+            raise ValueError(f"{self} is not the run of a workflow; to attach to a call, repeat its idempotency key")
+        if idempotency_key is not None:
+            check_text(idempotency_key, "an idempotency key")
+        if idempotency_key == "":
+            raise ValueError("an idempotency key cannot be empty")
+        for name, value in (headers or {}).items():
+            check_text(name, "the name of a header")
+            check_text(value, f"header {name!r}")
+        bound = copy(self)
+        bound.idempotency_key = self.idempotency_key if idempotency_key is None else idempotency_key
+        bound.headers = self.headers if headers is None else dict(headers)
+        bound.identity = self.identity if identity is None else identity
+        bound.attach = self.attach if attach is None else attach
+        return bound
+
+    @property
+    def kind(self) -> Kind:
+        return self._signature.kind
+
+    @property
+    def context(self) -> type[Context]:
+        """The one of the five contexts that it is given."""
+        return self._signature.family
+
+    @property
+    def documentation(self) -> str | None:
+        """The method's docstring."""
+        return documentation(self._signature.function.__doc__)
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        return self.settings.metadata
+
+    @property
+    def retry(self) -> RetryPolicy | None:
+        return self.settings.retry
+
+    @property
+    def retention(self) -> timedelta:
+        return self.settings.retention
+
+    @property
+    def journal_retention(self) -> timedelta:
+        return self.settings.journal_retention
+
+    @property
+    def private(self) -> bool:
+        return self.settings.private
+
+    @property
+    def strict_idempotency(self) -> bool:
+        return self.settings.strict_idempotency
+
+    @property
+    def input_type(self) -> object:
+        """``None`` if it takes none."""
+        return self._signature.input_type
+
+    @property
+    def output_type(self) -> object:
+        return self._signature.output_type
+
+    @property
+    def takes_input(self) -> bool:
+        return self._signature.input is not None
+
+    @property
+    def needs_input(self) -> bool:
+        """Whether an empty input is refused: there is no default, and the type has no ``None``."""
+        parameter = self._signature.input
+        return parameter is not None and parameter.default is Parameter.empty and not accepts_none(self.input_type)
+
+    @property
+    def raw_input(self) -> bool:
+        """Whether the input is bytes as they are, and not JSON."""
+        return is_raw(self._signature.input_type)
+
+    @property
+    def raw_output(self) -> bool:
+        return is_raw(self._signature.output_type)
+
+    @property
+    def service(self) -> str:
+        if self._service is None:
+            raise TypeError(f"{self._signature.title} is in a class that is no Service, VirtualObject or Workflow")
+        return self._service
+
+    def of(self, service: str, attribute: str, general: Declaration) -> Self:
+        """The same handler, offered by ``service`` under the attribute's name, unless it has one of its own."""
+        offered = copy(self)
+        offered._service = service
+        offered.name = self._declared.name or wire_name(attribute, HANDLER_NAME)
+        offered.settings = Settings.of(self._declared.over(general))
+        return offered
+
+    def check(self) -> None:
+        """Resolve the types of input and output: :class:`TypeError` if one cannot be, or has no JSON."""
+        decoder(self._signature.input_type, f"the input of {self}")
+        decoder(self._signature.output_type, f"the output of {self}")
+
+    def outgoing(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Outgoing:
+        """A call with these arguments; :class:`TypeError` if they are not what the handler takes."""
+        try:
+            key, value = self._signature.bind(args, kwargs)
+        except TypeError as error:
+            raise TypeError(f"{self}() {error}") from error
+        if self._signature.keyed:
+            check_text(key, f"the key of {self}")
+        payload = encode(value, f"the input of {self}")
+        return Outgoing(Target(self.service, self.name, key), payload, self.headers, self.idempotency_key)
+
+    def decode_output(self, raw: bytes, /) -> R_co:
+        decode: Callable[[bytes], R_co] = decoder(self._signature.output_type, f"the output of {self}")
+        return decode(raw)
+
+    async def invoke(self, service: object, machine: Machine, payload: bytes, /) -> bytes:
+        """Run the method of the instance ``service``: from its encoded input to its encoded output."""
+        inputs = self._decode_input(payload)
+        output = await self._signature.function(service, self._signature.context(machine), *inputs)
+        return encode(output, f"the output of {self}")
+
+    def _decode_input(self, payload: bytes) -> tuple[Any, ...]:
+        parameter = self._signature.input
+        if parameter is None:
+            if payload not in (b"", b"null"):
+                raise PayloadError(f"{self} takes no input, but was sent {len(payload)} bytes", status=400)
+            return ()
+        try:
+            return (decoder(self._signature.input_type, f"the input of {self}", status=400)(payload),)
+        except PayloadError:
+            if payload or parameter.default is Parameter.empty:
+                raise
+            return (parameter.default,)
+
+    def __str__(self) -> str:
+        return f"{self._service}.{self.name}" if self._service else self._signature.title
+
+    def __repr__(self) -> str:
+        return f"<handler {self}>"
+
+
+class ServiceHandler(Handler[In, R_co], Generic[C, In, R_co]):
+    """Called without a key."""
+
+    @overload
+    def __get__(self, instance: None, owner: type[Any]) -> Self: ...
+    @overload
+    def __get__(self, instance: object, owner: type[Any]) -> Callable[Concatenate[C, In], Awaitable[R_co]]: ...
+    def __get__(self, instance: object, owner: type[Any]) -> Any:
+        return self if instance is None else self._signature.function.__get__(instance, owner)
+
+
+class KeyedHandler(Handler[Concatenate[str, In], R_co], Generic[C, In, R_co]):
+    """Called with a key first."""
+
+    @overload
+    def __get__(self, instance: None, owner: type[Any]) -> Self: ...
+    @overload
+    def __get__(self, instance: object, owner: type[Any]) -> Callable[Concatenate[C, In], Awaitable[R_co]]: ...
+    def __get__(self, instance: object, owner: type[Any]) -> Any:
+        return self if instance is None else self._signature.function.__get__(instance, owner)

@@ -1,0 +1,135 @@
+"""What an author says beside the code: a handler's and a class's keywords, and what then holds of a handler."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from inspect import cleandoc
+from typing import TypedDict
+
+import msgspec
+
+from durable.retry import RetryPolicy
+from durable.serde import check_text
+
+SERVICE_NAME = re.compile(r"(?!restate$)[a-zA-Z_][a-zA-Z0-9_.-]*")
+HANDLER_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+
+_DAY = timedelta(days=1)
+
+
+class ServiceKeywords(TypedDict, total=False):
+    """Of ``class Foo(Service, ...)``, beside its name: for its handlers that do not say otherwise."""
+
+    retry: RetryPolicy
+    """How long a failing attempt is repeated."""
+    retention: timedelta
+    """How long the outcome is kept."""
+    journal_retention: timedelta | None
+    """How long the journal is kept, if not as long as the outcome; never longer."""
+    private: bool
+    """Whether it can be called by handlers only."""
+    strict_idempotency: bool
+    """Whether another input under the same idempotency key is refused; otherwise it gets the first one's outcome."""
+    metadata: Mapping[str, str]
+    """For people and tools; the engine does not read it."""
+
+
+class HandlerKeywords(ServiceKeywords, total=False):
+    """Of ``@handler(...)``."""
+
+    name: str
+    """On the wire; otherwise the method's."""
+
+
+class Declaration(msgspec.Struct, frozen=True, kw_only=True):
+    """The keywords of a handler or a class; ``None`` is nothing said."""
+
+    name: str | None = None
+    retry: RetryPolicy | None = None
+    retention: timedelta | None = None
+    journal_retention: timedelta | None = None
+    private: bool | None = None
+    strict_idempotency: bool | None = None
+    metadata: Mapping[str, str] = {}
+
+    def __post_init__(self) -> None:
+        _check_retention(self.retention, "retention")
+        _check_retention(self.journal_retention, "journal_retention")
+        if (
+            self.retention is not None
+            and self.journal_retention is not None
+            and self.journal_retention > self.retention
+        ):
+            raise ValueError(
+                f"journal_retention ({self.journal_retention}) is longer than retention ({self.retention}); "
+                "a journal goes with the record of its invocation"
+            )
+        for name, value in self.metadata.items():
+            check_text(name, "the name of metadata")
+            check_text(value, f"metadata {name!r}")
+        msgspec.structs.force_setattr(self, "metadata", dict(self.metadata))
+
+    def over(self, general: Declaration) -> Declaration:
+        """This, and where it says nothing, ``general``; but for the name, which is never another's."""
+        retention = self.retention if self.retention is not None else general.retention
+        journal = self.journal_retention if self.journal_retention is not None else general.journal_retention
+        if journal is not None and retention is not None:
+            journal = min(journal, retention)
+        return Declaration(
+            name=self.name,
+            retry=self.retry or general.retry,
+            retention=retention,
+            journal_retention=journal,
+            private=general.private if self.private is None else self.private,
+            strict_idempotency=(
+                general.strict_idempotency if self.strict_idempotency is None else self.strict_idempotency
+            ),
+            metadata={**general.metadata, **self.metadata},
+        )
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What holds of a handler, or of a service for those of its handlers that do not say otherwise."""
+
+    retry: RetryPolicy | None = None
+    """``None``: the engine's."""
+    retention: timedelta = _DAY
+    journal_retention: timedelta = _DAY
+    private: bool = False
+    strict_idempotency: bool = True
+    metadata: Mapping[str, str] = {}
+
+    @classmethod
+    def of(cls, declared: Declaration) -> Settings:
+        retention = _DAY if declared.retention is None else declared.retention
+        journal = retention if declared.journal_retention is None else min(declared.journal_retention, retention)
+        return cls(
+            retry=declared.retry,
+            retention=retention,
+            journal_retention=journal,
+            private=bool(declared.private),
+            strict_idempotency=declared.strict_idempotency is not False,
+            metadata=declared.metadata,
+        )
+
+
+def wire_name(name: str, pattern: re.Pattern[str]) -> str:
+    if not pattern.fullmatch(name):
+        raise TypeError(f"{name!r} cannot be a name on the wire ({pattern.pattern}); give another with name=")
+    return name
+
+
+def documentation(docstring: str | None) -> str | None:
+    """A docstring without its indentation; ``None`` if there is nothing in it."""
+    return cleandoc(docstring) or None if docstring else None
+
+
+def _check_retention(retention: object, what: str) -> None:
+    if retention is None:
+        return
+    if not isinstance(retention, timedelta):
+        raise TypeError(f"{what} is a timedelta, got {retention!r}; write timedelta(days=1)")
+    if retention < timedelta(0):
+        raise ValueError(f"{what} cannot be negative, got {retention}")
