@@ -402,6 +402,14 @@ async def test_signals_are_sent_and_awaited_by_name():
     assert machine.issued == [("send_signal", "inv_1x", "go", Success(b"7")), ("signal", "go")]
 
 
+async def test_a_signal_can_bring_a_failure():
+    machine = FakeMachine()
+
+    Context(machine).reject_signal("inv_1x", "go", "no")
+
+    assert machine.issued == [("send_signal", "inv_1x", "go", Failure(500, "no"))]
+
+
 # -- state
 
 

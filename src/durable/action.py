@@ -19,6 +19,7 @@ from durable.serde import check_text, declared, decoder, encode
 
 
 class Step(NamedTuple):
+    name: str
     action: Action
     decode: Callable[[bytes], Any]
 
@@ -34,7 +35,7 @@ _results: WeakKeyDictionary[FunctionType, Any] = WeakKeyDictionary()
 
 def prepare(machine: Machine, name: str, function: Callable[..., object], args: tuple[Any, ...]) -> Step:
     """``function(*args)`` as the body of the step ``name``, and what reads its recorded result."""
-    check_text(name, "the first argument of ctx.run, the name of the step,")
+    name = check_text(name, "the first argument of ctx.run, the name of the step,")
     what = f"the result of ctx.run({name!r})"
     result = result_type(function)
     decode = decoder(result, what)
@@ -47,7 +48,7 @@ def prepare(machine: Machine, name: str, function: Callable[..., object], args: 
             _check_plain(value, raw, decode, what)
         return raw
 
-    return Step(action, decode)
+    return Step(name, action, decode)
 
 
 def outside_steps(machine: Machine) -> Machine:

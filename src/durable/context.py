@@ -159,7 +159,7 @@ class Context:
         """
         machine = self._machine
         step = prepare(machine, name, action, args)
-        slot = machine.run(name, step.action, retry)
+        slot = machine.run(step.name, step.action, retry)
         return Journaled(machine, slot, answered(machine, slot, step.decode))
 
     def call(self, handler: Handler[P, T], /, *args: P.args, **kwargs: P.kwargs) -> CallFuture[T]:
@@ -208,16 +208,21 @@ class Context:
 
     def signal(self, name: str, type: type[T], /) -> DurableFuture[T]:
         """Wait for a named signal sent to this invocation; each call takes the next one of that name."""
-        check_text(name, "the name of a signal")
+        name = check_text(name, "the name of a signal")
         machine = self._machine
         decode = decoder(type, f"signal {name!r}")
         slot = machine.signal(name)
         return Journaled(machine, slot, answered(machine, slot, decode))
 
     def send_signal(self, invocation_id: str, name: str, value: object, /) -> None:
-        """Send a signal to an invocation that has started; one that has not, or has ended, will not see it."""
-        check_text(name, "the name of a signal")
+        """Send a signal to an invocation; it is kept for one that does not wait for it yet, or has not started."""
+        name = check_text(name, "the name of a signal")
         self._machine.send_signal(invocation_id, name, Success(encode(value, f"signal {name!r}")))
+
+    def reject_signal(self, invocation_id: str, name: str, message: str, /) -> None:
+        """Send a failure of status 500 in the place of a signal; who waits for it gets :class:`TerminalError`."""
+        name = check_text(name, "the name of a signal")
+        self._machine.send_signal(invocation_id, name, Failure(500, message))
 
     def attach(self, invocation_id: str, type: type[T], /) -> DurableFuture[T]:
         """The result of another invocation."""

@@ -72,7 +72,12 @@ class Engine(Client):
             raise EngineStoppedError("this engine is open already; open another one instead")
         running = _Running(self._make_store(), self._clock, self._chance, self._bound)
         await running.open(self._options)
-        self._running = running
+        self._running = running  # before recovery: a step that goes on may call its own engine
+        try:
+            await running.recover()
+        except BaseException:
+            await self.__aexit__()
+            raise
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -133,9 +138,6 @@ class _Running:
             self.kernel.on_done, self.kernel.on_timer = self.outside.done, self.timekeeper.arm
             self.kernel.on_stop = self._stopped
             self.retention = Retention(self.kernel, options.cleanup)
-            await self.timekeeper.refill()
-            await self._recover()
-            self.retention.arm()
         except BaseException:
             await self._store.close()
             raise
@@ -155,17 +157,23 @@ class _Running:
         moving = self.invoker.busy or self.timekeeper.busy or self.retention.busy or self.kernel.residency.loading
         return self.kernel.writer.idle and not moving
 
-    async def _recover(self) -> None:
+    async def recover(self) -> None:
         """Start what was under way when the last engine ended."""
-        after = 0
+        await self.timekeeper.refill()
+        after, ids = 0, list[InvocationId]()
         while page := await self._store.running(after=after, limit=_RECOVERY_PAGE):
-            await asyncio.gather(*(self._start(id) for _, id in page))
+            ids += [id for _, id in page]
             after = page[-1][0]
+        for start in range(0, len(ids), _RECOVERY_PAGE):
+            await asyncio.gather(*(self._start(id) for id in ids[start : start + _RECOVERY_PAGE]))
         self.timekeeper.arm()
+        self.retention.arm()
 
     async def _start(self, id: InvocationId) -> None:
         async with self.kernel.residency.hold(lambda: (id,)):
-            self.invoker.start(self.kernel.ledger.invocations[id])
+            resident = self.kernel.ledger.find(id)
+            if resident is not None:  # one that cannot be read is left alone
+                self.invoker.start(resident)
 
     def _stopped(self, error: BaseException) -> None:
         self.outside.stop(error)

@@ -62,15 +62,14 @@ class Handler(Generic[Args, R_co]):
         if attach and self.kind is not Kind.WORKFLOW:
             raise ValueError(f"{self} is not the run of a workflow; to attach to a call, repeat its idempotency key")
         if idempotency_key is not None:
-            check_text(idempotency_key, "an idempotency key")
+            idempotency_key = check_text(idempotency_key, "an idempotency key")
         if idempotency_key == "":
             raise ValueError("an idempotency key cannot be empty")
-        for name, value in (headers or {}).items():
-            check_text(name, "the name of a header")
-            check_text(value, f"header {name!r}")
+        if identity is not None:
+            identity = check_text(identity, "an identity")
         bound = copy(self)
         bound.idempotency_key = self.idempotency_key if idempotency_key is None else idempotency_key
-        bound.headers = self.headers if headers is None else dict(headers)
+        bound.headers = self.headers if headers is None else _checked_headers(headers)
         bound.identity = self.identity if identity is None else identity
         bound.attach = self.attach if attach is None else attach
         return bound
@@ -167,7 +166,7 @@ class Handler(Generic[Args, R_co]):
         except TypeError as error:
             raise TypeError(f"{self}() {error}") from error
         if self._signature.keyed:
-            check_text(key, f"the key of {self}")
+            key = check_text(key, f"the key of {self}")
         payload = encode(value, f"the input of {self}")
         return Outgoing(Target(self.service, self.name, key), payload, self.headers, self.idempotency_key)
 
@@ -221,3 +220,10 @@ class KeyedHandler(Handler[Concatenate[str, In], R_co], Generic[C, In, R_co]):
     def __get__(self, instance: object, owner: type[Any]) -> Callable[Concatenate[C, In], Awaitable[R_co]]: ...
     def __get__(self, instance: object, owner: type[Any]) -> Any:
         return self if instance is None else self._signature.function.__get__(instance, owner)
+
+
+def _checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    return {
+        check_text(name, "the name of a header"): check_text(value, f"header {name!r}")
+        for name, value in headers.items()
+    }

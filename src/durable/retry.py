@@ -27,6 +27,7 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     exhausted: Literal["pause", "fail"] = "pause"
 
     def __post_init__(self) -> None:
+        self._check_types()
         if self.first < timedelta(0) or self.longest < timedelta(0):
             raise ValueError(f"a retry delay cannot be negative: first={self.first}, longest={self.longest}")
         if not 1.0 <= self.factor < float("inf"):
@@ -35,6 +36,12 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(f"max_attempts must be at least 1, got {self.max_attempts}")
         if not 0.0 <= self.jitter <= 1.0:
             raise ValueError(f"jitter must be a fraction from 0 to 1, got {self.jitter}")
+
+    def _check_types(self) -> None:
+        for name in ("first", "longest", "max_duration"):
+            value: object = getattr(self, name)
+            if not isinstance(value, timedelta) and not (name == "max_duration" and value is None):
+                raise TypeError(f"{name} is a timedelta, got {value!r}; write timedelta(seconds=5)")
 
     def delay(self, attempts: int, chance: float = 0.0) -> timedelta:
         """How long to wait after ``attempts`` failures in a row, from 1.

@@ -37,7 +37,7 @@ def encode(value: object, what: str) -> bytes:
         return b""
     if isinstance(value, bytes):
         check_size(value, what)
-        return value
+        return bytes(value)
     try:
         raw = _json(value)
         # msgspec writes NaN and the infinities as null. Most values have no null, and are not searched.
@@ -84,14 +84,15 @@ def plain(what: str, *, status: int = 500) -> Callable[[bytes], object]:
     return decoder(object, what, status=status)
 
 
-def check_text(value: object, what: str) -> None:
-    """Refuse a name that the journal could not hold: no str, or one with half a surrogate pair."""
+def check_text(value: object, what: str) -> str:
+    """A name as the journal can hold it: refused if it is no str, or has half a surrogate pair."""
     if not isinstance(value, str):
         raise TypeError(f"{what} is a str, got {value!r}")
     try:
         value.encode()
     except UnicodeEncodeError as error:
         raise PayloadError(f"{what} is not valid Unicode: {value!r}", status=400) from error
+    return str.__str__(value)  # not a subclass (markup, say), which msgspec would refuse when it is too late
 
 
 def is_raw(type: Any) -> bool:

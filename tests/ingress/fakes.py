@@ -103,10 +103,11 @@ class FakeDoor:
             raise TerminalError("this idempotency key came with another body before", status=409)
         return Accepted(id, False, known.due)
 
-    async def call(self, submission: Submission, /) -> Called:
-        accepted = await self.submit(submission)
-        record = self.records[accepted.id]
-        if not accepted.new and submission.target.handler == "Run":
+    async def call(self, submission: Submission, accepted: Callable[[str], object], /) -> Called:
+        done = await self.submit(submission)
+        record = self.records[done.id]
+        accepted(record.id)
+        if not done.new and submission.target.handler == "Run":
             return Called(record.id, None, None)
         expires = record.expires
         return Called(record.id, await asyncio.shield(record.outcome), expires)
@@ -137,7 +138,7 @@ class FakeDoor:
     # What tests do behind its back.
 
     def awakeable(self, index: int = ids.FIRST_AWAKEABLE, *, known: bool = True) -> str:
-        id = ids.write_awakeable(SECRET, ids.plain(0, bytes(10)), index)
+        id = ids.write_awakeable(SECRET, ids.AwakeableId(ids.plain(0, bytes(10)), index, 0))
         if known:
             self.awakeables[id] = []
         return id

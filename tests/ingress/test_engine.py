@@ -122,6 +122,15 @@ async def test_a_terminal_error_keeps_its_status(client: httpx.AsyncClient) -> N
     assert answer.headers["x-restate-error-source"] == "invocation"
 
 
+async def test_what_a_late_answer_names_is_on_the_disk(client: httpx.AsyncClient, engine: TestEngine) -> None:
+    answer = await client.post("/Asker/ask?timeout=0")
+
+    async with TestEngine(Counter(), Approval(), ASKER, after=engine) as restarted:
+        status = await restarted.invocation(answer.headers["x-restate-id"]).status()
+
+    assert (answer.status_code, status) == (408, "running")
+
+
 async def test_an_engine_that_is_closed_answers_503() -> None:
     engine = TestEngine(Counter())
     async with httpx.AsyncClient(transport=httpx.ASGITransport(ingress(engine)), base_url="http://x") as client:

@@ -116,6 +116,7 @@ def _request(ledger: Ledger, resident: Resident, command: e.Call | e.Send) -> Re
         identity=resident.invocation.request.identity,
         idempotency_key=command.idempotency_key,
         caller=caller,
+        invoked_by=resident.invocation.id,
         version=resident.invocation.request.version,
     )
 

@@ -105,9 +105,14 @@ def _family(ledger: Ledger, root: Resident, *, whole: bool) -> Iterator[Resident
         if resident is None:
             if whole:
                 yield id
-        elif resident.invocation.status is not Status.COMPLETED:
+        elif resident is root or _lives_for(resident, seen):
             waiting += [entry.invocation_id for entry in resident.entries if isinstance(entry, Call | Send)]
             yield resident
+
+
+def _lives_for(resident: Resident, family: set[InvocationId]) -> bool:
+    """Whether it has not completed, and was accepted for one of these: a call may meet one that was there before."""
+    return resident.invocation.status is not Status.COMPLETED and resident.invocation.request.invoked_by in family
 
 
 def pause(ledger: Ledger, resident: Resident, now_ms: int) -> None:
@@ -188,6 +193,7 @@ def purge_journal(ledger: Ledger, resident: Resident) -> None:
     _refuse_live(resident)
     ledger.commit.forgotten.append(resident.invocation.n)
     resident.entries = []
+    ledger.commit.entries.pop(resident.invocation.n, None)
     ledger.change(resident, journal_kept=False, journal_expires_ms=None)
 
 

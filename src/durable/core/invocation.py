@@ -59,6 +59,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     identity: str | None = None
     idempotency_key: str | None = None
     caller: Caller | None = None
+    invoked_by: InvocationId | None = None
+    """Whose call or send it was accepted with."""
     retention_ms: int = 86_400_000
     journal_retention_ms: int | None = None
     """If the journal goes before the outcome does."""

@@ -59,6 +59,11 @@ class Journal:
         return self._cursor < len(self._commands)
 
     @property
+    def upcoming(self) -> AnyCommand | None:
+        """The command that a replay must issue next."""
+        return self._commands[self._cursor][1] if self.replaying else None
+
+    @property
     def heard(self) -> int:
         """How many notifications have arrived."""
         return self._heard

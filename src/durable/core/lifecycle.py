@@ -21,6 +21,7 @@ from durable.retry import RetryPolicy
 Needed = InvocationId | InstanceId
 
 ALREADY_INVOKED = Failure(409, "the workflow method was already invoked")
+CANCELLED = Failure(409, "cancelled")
 NOT_FOUND = Failure(404, "not found")
 DIFFERENT_REQUEST = Failure(409, "this idempotency key was used before, with a different input")
 
@@ -151,6 +152,8 @@ class Failed(NamedTuple):
     """Instead of what the policy says."""
     chance: float = 0.0
     """Between 0 and 1, for the policy's jitter."""
+    cancelled: bool = False
+    """Whether it was cancelled, and never told."""
 
 
 def fail(ledger: Ledger, resident: Resident, failed: Failed, policy: RetryPolicy, now_ms: int) -> bool:
@@ -162,7 +165,7 @@ def fail(ledger: Ledger, resident: Resident, failed: Failed, policy: RetryPolicy
     resident.progressed = False
     ledger.change(resident, attempts=attempts, failing_since_ms=since_ms, failure=failed.failure, modified_ms=now_ms)
     if policy.gives_up(attempts, timedelta(milliseconds=now_ms - since_ms)):
-        if policy.exhausted == "fail":
+        if policy.exhausted == "fail" or failed.cancelled:
             return True
         ledger.change(resident, status=Status.PAUSED)
         return False
@@ -213,7 +216,7 @@ def signal(ledger: Ledger, resident: Resident, entry: Signalled, now_ms: int) ->
     if entry.signal != CANCEL:
         notify(ledger, resident, entry, now_ms)
     elif status in (Status.SCHEDULED, Status.PENDING):
-        complete(ledger, resident, Failure(409, "cancelled"), now_ms)
+        complete(ledger, resident, CANCELLED, now_ms)
     else:
         notify(ledger, resident, entry, now_ms)
         if status in (Status.PAUSED, Status.BACKING_OFF):

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from durable.errors import TerminalError
+
+LONGEST = 64 * 1024
+"""Characters of a message: enough to read."""
 
 
 class Success(msgspec.Struct, frozen=True, array_like=True, tag="ok"):
@@ -29,7 +34,14 @@ class Failure(msgspec.Struct, frozen=True, array_like=True, tag="err"):
 
     @classmethod
     def of(cls, error: TerminalError) -> Failure:
-        return cls(error.status, error.message, error.metadata)
+        # A subclass need not have called our __init__.
+        message = getattr(error, "message", None) or _described(error, str)
+        return cls(getattr(error, "status", 500), message, getattr(error, "metadata", None) or {})
+
+    @classmethod
+    def raised(cls, error: BaseException) -> Failure:
+        """For an error that was not meant for callers."""
+        return cls(500, _described(error, repr))
 
     def error(self) -> TerminalError:
         return TerminalError(self.message, status=self.status, metadata=self.metadata)
@@ -44,11 +56,18 @@ def _is_status(value: object) -> bool:
 
 def _is_text(value: object) -> bool:
     # Not a subclass of str (markup, say): msgspec encodes none.
-    return type(value) is str and (value.isascii() or value == _text(value))
+    return type(value) is str and len(value) <= LONGEST and (value.isascii() or value == _text(value))
 
 
 def _text(value: object) -> str:
-    return str(value).encode("utf-8", "replace").decode()
+    return str(value)[:LONGEST].encode("utf-8", "replace").decode()
+
+
+def _described(error: BaseException, describe: Callable[[object], str]) -> str:
+    try:
+        return describe(error)
+    except Exception:
+        return type(error).__name__
 
 
 def _status(value: object) -> int:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple
 
 from starlette.applications import Starlette
 from starlette.datastructures import URLPath
@@ -27,9 +27,8 @@ from durable.ingress.door import Door, Served
 from durable.ingress.mounts import path_below
 from durable.ingress.queries import read_query
 from durable.ingress.refusal import Refusal
+from durable.ingress.waiting import passed, wait_for
 from durable.runtime.outside import Submission
-
-T = TypeVar("T")
 
 Authenticate = Callable[[Request], str | Awaitable[str | None] | None]
 """Says who sent a request: the identity, ``None`` for nobody in particular, or :class:`UnauthorizedError`."""
@@ -131,7 +130,12 @@ class Ingress:
         submission = await self._submission(route, visit)
         if isinstance(route, paths.Send):
             return replies.sent(await self._door.submit(submission))
-        called = await _while_connected(visit.request, self._door.call(submission))
+        limit = headers.timeout(visit.request)
+        accepted: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        end = None if limit is None else passed(limit, since=accepted)
+        called = await wait_for(visit.request, self._door.call(submission, accepted.set_result), end)
+        if called is None:
+            return await self._late(accepted.result(), visit)
         if called.outcome is None:
             return replies.completed(called.id, _ALREADY_INVOKED, replies.JSON)
         output_type = visit.services.output_type(route.target)
@@ -171,8 +175,16 @@ class Ingress:
         output_type = visit.services.output_type(known.target)
         if known.outcome is not None:
             return replies.completed(id, known.outcome, output_type, known.expires)
-        outcome = await _while_connected(visit.request, self._door.outcome(id))
-        return replies.completed(id, outcome, output_type)
+        limit = headers.timeout(visit.request)
+        outcome = await wait_for(visit.request, self._door.outcome(id), None if limit is None else passed(limit))
+        return await self._late(id, visit) if outcome is None else replies.completed(id, outcome, output_type)
+
+    async def _late(self, id: str, visit: Visit) -> Response:
+        """The client's time is over; what it is told must be on the disk, as ``peek`` sees to."""
+        known = await self._door.peek(id)
+        if known is None or known.outcome is None:
+            return replies.late(id)
+        return replies.completed(id, known.outcome, visit.services.output_type(known.target), known.expires)
 
     async def _output(self, query: paths.Query, visit: Visit) -> Response:
         id = self._id(query, visit)
@@ -235,21 +247,3 @@ def _checked(id: str) -> str:
     except BadIdError as error:
         raise Refusal(400, f"bad invocation id '{id}': {error}") from error
     return id
-
-
-async def _while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """What comes of ``work``, or :class:`ClientDisconnect` as soon as nobody waits for it any more."""
-    working, leaving = asyncio.ensure_future(work), asyncio.ensure_future(_disconnected(request))
-    try:
-        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            raise ClientDisconnect
-        return working.result()
-    finally:
-        working.cancel()
-        leaving.cancel()
-
-
-async def _disconnected(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass

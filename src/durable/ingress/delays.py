@@ -1,4 +1,4 @@
-"""Delays as clients write them: friendly (``1h 30m``), ISO 8601 (``PT1H30M``), or bare milliseconds. Pure."""
+"""Durations as clients write them: friendly (``1h 30m``), ISO 8601 (``PT1H30M``), or bare milliseconds. Pure."""
 
 from __future__ import annotations
 
@@ -52,20 +52,32 @@ _CALENDAR = re.compile(r"P[0-9]+[YM]|[0-9]+\s*(?:y|yrs?|years?|mos?|months?)\b",
 
 def parse_delay(text: str) -> timedelta:
     """The delay that ``text`` writes, from zero to ten years; anything else is a :class:`Refusal`."""
-    delay = _duration(text.strip())
-    if delay > LONGEST_DELAY:
-        raise _bad(f"'{text[:50]}' is longer than ten years")
-    return delay
+    return _parse(text, "delay")
+
+
+def parse_timeout(text: str) -> timedelta:
+    """As :func:`parse_delay`, for the query parameter ``timeout``."""
+    return _parse(text, "timeout")
+
+
+def _parse(text: str, parameter: str) -> timedelta:
+    try:
+        duration = _duration(text.strip())
+    except ValueError as error:
+        raise _bad(parameter, str(error)) from error
+    if duration > LONGEST_DELAY:
+        raise _bad(parameter, f"'{text[:50]}' is longer than ten years")
+    return duration
 
 
 def _duration(text: str) -> timedelta:
     if not text or len(text) > 200:
-        raise _bad("an empty text is not a duration" if not text else "the text is too long")
+        raise ValueError("an empty text is not a duration" if not text else "the text is too long")
     if _BARE.fullmatch(text):
         return _sum({"milliseconds": text})
     found = _ISO.fullmatch(text) or _FRIENDLY.fullmatch(text)
     if found is None:
-        raise _bad(_why(text))
+        raise ValueError(_why(text))
     return _sum(found.groupdict())
 
 
@@ -87,5 +99,5 @@ def _why(text: str) -> str:
     return f"'{text[:50]}' is not a duration, write it like '1h 30m', '500ms' or 'PT1H30M'"
 
 
-def _bad(why: str) -> Refusal:
-    return Refusal(400, f"bad delay query parameter, must be a ISO8601 duration: {why}")
+def _bad(parameter: str, why: str) -> Refusal:
+    return Refusal(400, f"bad {parameter} query parameter, must be a ISO8601 duration: {why}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from durable.core.entries import Target
@@ -23,8 +24,11 @@ class Door(Protocol):
         """Return once it is on the disk; ``TerminalError`` (409) if its key came with another body before."""
         ...
 
-    async def call(self, submission: Submission, /) -> Called:
-        """Submit and wait; acceptance, work and output may share a commit. Refuses as :meth:`submit` does."""
+    async def call(self, submission: Submission, accepted: Callable[[str], object], /) -> Called:
+        """Submit and wait; acceptance, work and output may share a commit. Refuses as :meth:`submit` does.
+
+        ``accepted`` is told the id as soon as there is one, which is before it is on the disk.
+        """
         ...
 
     async def outcome(self, id: str, /) -> Outcome:

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
-from durable.ingress.delays import parse_delay
+from durable.ingress.delays import parse_delay, parse_timeout
 from durable.ingress.refusal import Refusal
 
 _PATH = "x-restate-ingress-path"
@@ -49,9 +49,20 @@ def refuse_scope(request: Request) -> None:
 
 
 def delay(request: Request) -> timedelta | None:
-    """Of the query parameter, whose name may be in any case."""
+    text = _parameter(request, "delay")
+    return None if text is None else parse_delay(text)
+
+
+def timeout(request: Request) -> timedelta | None:
+    """How long the client waits for an outcome."""
+    text = _parameter(request, "timeout")
+    return None if text is None else parse_timeout(text)
+
+
+def _parameter(request: Request, wanted: str) -> str | None:
+    """Of the query; its name may be in any case."""
     query = request.scope.get("query_string", b"").decode("latin-1")
-    values = [value for name, value in parse_qsl(query, keep_blank_values=True) if name.lower() == "delay"]
+    values = [value for name, value in parse_qsl(query, keep_blank_values=True) if name.lower() == wanted]
     if len(values) > 1:
-        raise Refusal(400, "bad delay query parameter, it occurs more than once")
-    return parse_delay(values[0]) if values else None
+        raise Refusal(400, f"bad {wanted} query parameter, it occurs more than once")
+    return values[0] if values else None

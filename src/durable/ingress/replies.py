@@ -71,6 +71,12 @@ def refused(refusal: Refusal) -> Response:
     return _failed(Failure(refusal.status, refusal.message), "ingress", refusal.headers)
 
 
+def late(id: str) -> Response:
+    """The client's time is over, the invocation's is not."""
+    message = f"no outcome yet: the invocation goes on, attach to it with GET /restate/invocation/{id}/attach"
+    return _failed(Failure(408, message), "ingress", {"x-restate-id": id})
+
+
 def rejected(failure: Failure) -> Response:
     """What the engine would not accept; no invocation came of it."""
     return _failed(failure, "ingress", {})

@@ -63,17 +63,17 @@ class Attempt:
         self._host = host
         self.resident = resident
         self.journal = Journal(resident.entries)
-        # Its own writes must not be seen by others before they are decided.
-        self._state = dict(instance.state) if instance is not None else {}
+        self._state = _view(resident, instance)
         self._unbegun: list[tuple[e.Run, Step]] = []
         self._wakeups: list[asyncio.Future[None]] = []
-        self._children: list[InvocationId] = []
+        self._children: list[tuple[int, InvocationId]] = []
         self._named: dict[str, int] = {}
         self._cancels = 0
         self._swallowed = 0
         self.steps: dict[asyncio.Task[None], Step] = {}
         """Steps that have begun."""
-        self.flushing: asyncio.Future[None] | None = None
+        self.flushing = asyncio.Lock()
+        """Held while what is staged is being decided."""
         self.closed = False
 
     # -- what the engine does to it
@@ -90,7 +90,7 @@ class Attempt:
 
     @property
     def _blocked(self) -> bool:
-        return bool(self._wakeups) and not self.journal.staged and self.flushing is None
+        return bool(self._wakeups) and not self.journal.staged and not self.flushing.locked()
 
     def hear(self, entry: e.Notification) -> None:
         self.journal.hear(entry)
@@ -110,6 +110,14 @@ class Attempt:
         for future in wakeups:
             if not future.done():
                 future.set_exception(Suspended())
+
+    @property
+    def cancellation_waits(self) -> bool:
+        """Whether a cancellation arrived that the handler has not been told of."""
+        return self._cancels < len(self.journal.cancels)
+
+    def forget_step(self, ended: Step) -> None:
+        self.steps = {task: step for task, step in self.steps.items() if step is not ended}
 
     def cancel_steps(self) -> None:
         for task in list(self.steps):
@@ -149,12 +157,13 @@ class Attempt:
         headers, key = self._headers(outgoing), outgoing.idempotency_key
         id = self._id_of(target, key)
         command = self._issue(e.Call(completion, target, outgoing.payload, headers, key, id))
-        self._children.append(command.invocation_id)
+        self._children.append((completion, command.invocation_id))
         return ids.write_invocation(command.invocation_id), One(completion)
 
     def send(self, outgoing: Outgoing, delay: timedelta | None, /) -> str:
         target, key, headers = outgoing.target, outgoing.idempotency_key, self._headers(outgoing)
-        if not self.journal.replaying and (target.service, target.handler) not in self._host.directory:
+        unknown = (target.service, target.handler) not in self._host.directory
+        if unknown and not isinstance(self.journal.upcoming, e.Send):
             raise unknown_handler(target).error()
         due_ms = None if delay is None else self._host.now_ms() + _ms(delay)
         command = self._issue(e.Send(target, outgoing.payload, headers, key, self._id_of(target, key), due_ms))
@@ -265,7 +274,11 @@ class Attempt:
         self._wakeups.append(future)
         if self.waiting:
             self._host.parked(self)
-        await future
+        try:
+            await future
+        finally:
+            if future in self._wakeups:  # the handler stopped waiting by itself
+                self._wakeups.remove(future)
 
     def _begin_steps(self) -> None:
         unbegun, self._unbegun = self._unbegun, []
@@ -280,10 +293,13 @@ class Attempt:
             return
         if settled is not None and settled.position < cancels[self._cancels]:
             return
+        moment = cancels[self._cancels]
         self._cancels += 1
         children, self._children = self._children, []
-        for child in children:
-            self._issue(e.SendSignal(child, CANCEL, Success()))
+        for completion, child in children:
+            answer = self.journal.notified(completion)
+            if answer is None or answer.position > moment:
+                self._issue(e.SendSignal(child, CANCEL, Success()))
         raise InvocationCancelledError
 
     async def _leave(self) -> None:
@@ -331,6 +347,13 @@ class Attempt:
         rule = self._host.directory.get((target.service, target.handler))
         workflow = rule is not None and rule.kind is Kind.WORKFLOW
         return derived_id(target, idempotency_key, self.identity, workflow=workflow) or self._host.new_id()
+
+
+def _view(resident: Resident, instance: Instance | None) -> dict[str, bytes]:
+    """The state that a handler sees. The writes of one that may write must not be seen before they are decided."""
+    if instance is None:
+        return {}
+    return instance.state if resident.invocation.request.kind is Kind.SHARED else dict(instance.state)
 
 
 def _known(seen: int) -> Known:

@@ -7,6 +7,7 @@ import logging
 import os
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import suppress
+from contextvars import Context, copy_context
 from itertools import chain
 from typing import Protocol
 
@@ -22,8 +23,6 @@ from durable.errors import (
     DamagedError,
     EngineStoppedError,
     JournalMismatchError,
-    RetryableError,
-    Suspended,
     TerminalError,
 )
 from durable.machine import Machine
@@ -33,7 +32,7 @@ from durable.runtime.attempt import Attempt
 from durable.runtime.drive import Driven
 from durable.runtime.kernel import Kernel
 from durable.runtime.parking import Parking
-from durable.runtime.steps import Step
+from durable.runtime.steps import Step, is_cancelled, wished_delay
 
 log = logging.getLogger("durable.invoker")
 
@@ -54,7 +53,7 @@ class Invoker:
 
     def __init__(self, kernel: Kernel, runnables: Runnables, chance: Callable[[], float], options: Options) -> None:
         self._kernel, self._runnables, self._options = kernel, runnables, options
-        self._chance = chance
+        self._chance, self._context = chance, copy_context()
         self.directory, self.secret = kernel.ledger.directory, kernel.secret
         self.attempts: dict[InvocationId, Attempt] = {}
         self._parking = Parking(kernel.clock, options.inactivity, options.parked, self.suspend)
@@ -74,7 +73,8 @@ class Invoker:
 
     def start(self, resident: Resident) -> None:
         if not self._closed:
-            task = self._spawn(self._attempt(resident.invocation))
+            # Not in the context of whoever decided this: a replay would not have it.
+            task = self._spawn(self._attempt(resident.invocation), self._context.copy())
             self._starting.add(task)
             task.add_done_callback(self._starting.discard)
 
@@ -105,6 +105,8 @@ class Invoker:
         self._closed = True
         for attempt in list(self.attempts.values()):
             self._close(attempt)
+        for step in [step for steps in self._unended.values() for step in steps]:
+            step.cancel()
 
     async def close(self) -> None:
         """Let steps that have begun end, within the grace period; then drop every attempt as it is."""
@@ -126,25 +128,14 @@ class Invoker:
         return plain(self.now_ms(), os.urandom(10))
 
     async def flush(self, attempt: Attempt, /) -> None:
-        while attempt.flushing is not None:
-            await attempt.flushing
-        if not attempt.journal.staged:
-            return
-        if self._kernel.residency.has(self._staged_needs(attempt)):
-            self._decide_staged(attempt)
-            self._kernel.act()
-            return
-        attempt.flushing = asyncio.get_running_loop().create_future()
-        try:
-            async with self._kernel.residency.hold(lambda: self._staged_needs(attempt)):
-                self._decide_staged(attempt)
-                self._kernel.act()
-        finally:
-            attempt.flushing.set_result(None)
-            attempt.flushing = None
+        async with attempt.flushing:
+            if attempt.journal.staged:
+                async with self._kernel.residency.hold(lambda: self._staged_needs(attempt)):
+                    self._decide_staged(attempt)
+                    self._kernel.act()
 
     def flush_soon(self, attempt: Attempt, /) -> None:
-        if attempt.journal.staged and not attempt.closed and attempt.flushing is None:
+        if attempt.journal.staged and not attempt.closed and not attempt.flushing.locked():
             self._spawn(self.flush(attempt))
 
     def begin(self, attempt: Attempt, command: e.Run, step: Step, /) -> None:
@@ -181,7 +172,9 @@ class Invoker:
         async with self._kernel.residency.hold(lambda: needs):
             while steps := self._unended.get(id):
                 await asyncio.wait(steps)  # of an attempt that was paused: no step may run twice at once
-            resident = ledger.invocations[id]
+            resident = ledger.find(id)
+            if resident is None:
+                return  # it cannot be read
             if resident.invocation.status is not Status.RUNNING or id in self.attempts or self._closed:
                 return
             instance = ledger.instance_of(resident.invocation) if keyed else None
@@ -197,30 +190,22 @@ class Invoker:
             return self._pause_unknown(attempt)
         try:
             outcome: Outcome = Success(await Driven(runnable.invoke(attempt, request.payload)))
-        except Suspended:
-            return None
-        except TerminalError as error:
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:
+            if attempt.closed:
+                return None  # the end of the attempt, however it left the handler: in a group, say
+            if not isinstance(error, TerminalError):
+                return await self._failed(attempt, error)
             outcome = Failure.of(error)
-        except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if self._closed or (task is not None and task.cancelling()):
-                raise
-            return await self._failed(attempt, error)  # the handler cancelled something of its own
-        except Exception as error:
-            return await self._failed(attempt, error)
         return await self._complete(attempt, outcome)
 
     async def _complete(self, attempt: Attempt, outcome: Outcome) -> None:
-        while attempt.flushing is not None:
-            await attempt.flushing
-
         def needs() -> Iterator[Needed]:
             return chain(self._staged_needs(attempt), lifecycle.complete_needs(self._kernel.ledger, attempt.resident))
 
-        if self._kernel.residency.has(needs()):
-            return self._complete_now(attempt, outcome)
-        async with self._kernel.residency.hold(needs):
-            return self._complete_now(attempt, outcome)
+        async with attempt.flushing, self._kernel.residency.hold(needs):
+            self._complete_now(attempt, outcome)
 
     def _complete_now(self, attempt: Attempt, outcome: Outcome) -> None:
         if attempt.closed:
@@ -230,7 +215,8 @@ class Invoker:
         except Divergence as error:
             return self.diverged(attempt, attempt.mismatch(error))
         self._decide_staged(attempt)
-        lifecycle.complete(self._kernel.ledger, attempt.resident, outcome, self.now_ms())
+        if attempt.resident.invocation.status is Status.RUNNING:  # it may have killed or paused itself
+            lifecycle.complete(self._kernel.ledger, attempt.resident, outcome, self.now_ms())
         attempt.cancel_steps()
         self._close(attempt)
         self._kernel.act()
@@ -239,24 +225,31 @@ class Invoker:
         """This attempt is over; steps that have begun may end, and their results are kept."""
         if attempt.closed:
             return
-        retry_after = error.retry_after if isinstance(error, RetryableError) else None
+        retry_after = wished_delay(error)
         log.warning("an attempt of %s failed", attempt.resident.invocation.request.target, exc_info=error)
         attempt.close()
-        others = [step for step in attempt.steps if step is not asyncio.current_task()]
-        if others:
-            await asyncio.wait(others)
-        await self._fail(attempt, Failed(Failure(500, repr(error)), retry_after, self._chance()))
+        id = attempt.resident.invocation.id
+        self._kernel.residency.pin(id)
+        try:
+            others = [step for step in attempt.steps if step is not asyncio.current_task()]
+            if others:
+                await asyncio.wait(others)
+            cancelled = attempt.cancellation_waits
+            await self._fail(attempt, Failed(Failure.raised(error), retry_after, self._chance(), cancelled))
+        finally:
+            self._kernel.residency.unpin(id)
 
     async def _fail(self, attempt: Attempt, failed: Failed) -> None:
         ledger, resident = self._kernel.ledger, attempt.resident
-        if resident.invocation.status is not Status.RUNNING or self.attempts.get(resident.invocation.id) is not attempt:
-            return
         target = resident.invocation.request.target
         policy = self._runnables[target.service, target.handler].retry or self._options.retry
         async with self._kernel.residency.hold(lambda: lifecycle.complete_needs(ledger, resident)):
+            if self.attempts.get(resident.invocation.id) is not attempt:
+                return  # it was killed or paused meanwhile
             self._close(attempt)
             if lifecycle.fail(ledger, resident, failed, policy, self.now_ms()):
-                lifecycle.complete(ledger, resident, failed.failure, self.now_ms())
+                outcome = lifecycle.CANCELLED if failed.cancelled else failed.failure
+                lifecycle.complete(ledger, resident, outcome, self.now_ms())
             self._kernel.act()
 
     def _pause_unknown(self, attempt: Attempt) -> None:
@@ -271,12 +264,19 @@ class Invoker:
         """The body of a step: begun once all that was decided before is on the disk, recorded when it ends."""
         try:
             await self._kernel.writer.until(number)
-            outcome = await step.outcome(self._kernel.clock, self._chance)
         except EngineStoppedError:
             return
-        except Exception as error:
+        try:
+            outcome = await step.outcome(self._kernel.clock, self._chance)
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:
+            if is_cancelled(error):
+                raise
             await self._failed(attempt, error)
             return
+        # It has ended before anybody hears of it: the handler may wait again, and be suspended, at once.
+        attempt.forget_step(step)
         lifecycle.notify(self._kernel.ledger, attempt.resident, e.Completed(command.completion, outcome), self.now_ms())
         self._kernel.act()
 
@@ -288,7 +288,8 @@ class Invoker:
         staged, attempt.journal.staged = attempt.journal.staged, []
         now_ms = self.now_ms()
         for command in staged:
-            commands.apply(self._kernel.ledger, attempt.resident, command, now_ms)
+            if attempt.resident.invocation.status is Status.RUNNING:
+                commands.apply(self._kernel.ledger, attempt.resident, command, now_ms)
 
     def _close(self, attempt: Attempt) -> None:
         id = attempt.resident.invocation.id
@@ -297,8 +298,8 @@ class Invoker:
         if self.attempts.get(id) is attempt:
             del self.attempts[id]
 
-    def _spawn(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
-        task = asyncio.get_running_loop().create_task(work)
+    def _spawn(self, work: Coroutine[object, object, None], context: Context | None = None) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work, context=context)
         self._tasks.add(task)
         task.add_done_callback(self._reap)
         return task

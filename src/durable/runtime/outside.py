@@ -14,14 +14,14 @@ from durable.core import control, ids, lifecycle
 from durable.core.commands import unknown_handler
 from durable.core.entries import Signalled, Target, Verb
 from durable.core.ids import CANCEL, InvocationId
-from durable.core.invocation import Invocation, Kind, Request, derived_id, idempotent_id, workflow_id
+from durable.core.invocation import Invocation, Kind, Request, Status, derived_id, idempotent_id, workflow_id
 from durable.core.ledger import Resident
 from durable.core.lifecycle import Needed
 from durable.core.outcome import Outcome, Success
 from durable.core.waits import Why, why, why_needs
 from durable.errors import EngineStoppedError, InvocationNotFoundError
 from durable.runtime.kernel import Kernel
-from durable.serde import check_size
+from durable.serde import check_size, check_text
 
 
 class Submission(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,8 +100,10 @@ class Outside:
     async def submit(self, submission: Submission) -> Accepted:
         """Accept it, and return once that is on the disk."""
         resident, new = await self._accept(submission)
+        invocation = resident.invocation
         await self._kernel.durable(resident)
-        return Accepted(ids.write_invocation(resident.invocation.id), new, _moment(resident.invocation.due_ms))
+        due_ms = invocation.due_ms if invocation.status is Status.SCHEDULED else None
+        return Accepted(ids.write_invocation(invocation.id), new, _moment(due_ms))
 
     async def call(self, submission: Submission, accepted: Callable[[str], object] | None = None) -> Called:
         """Accept it and wait for its outcome; acceptance, work and outcome may share a commit.
@@ -144,6 +146,7 @@ class Outside:
 
     async def control(self, verb: Verb, id: str, from_entry: int = 0) -> str:
         """Kill, pause, resume, restart or purge; returns the id of the new invocation, if that is a restart."""
+        self._check_running()
         ledger, order = self._kernel.ledger, control.Order(verb, ids.read_invocation(id), self._new_id(), from_entry)
         async with self._kernel.residency.hold(lambda: control.needs(ledger, order)):
             affected = control.carry_out(ledger, order, self._kernel.clock.now_ms())
@@ -207,6 +210,8 @@ class Outside:
     def _accept_now(self, request: Request, id: InvocationId, delay: timedelta | None) -> tuple[Resident, bool]:
         if self.stopped is not None:
             raise EngineStoppedError(f"the engine is not running: {self.stopped}; the request was not accepted")
+        if id in self._kernel.residency.damaged:
+            raise self._kernel.residency.damaged[id]
         known = self._kernel.ledger.find(id)
         if known is not None:
             if request.kind is not Kind.WORKFLOW and lifecycle.differs(known, request):
@@ -221,6 +226,8 @@ class Outside:
     def _request(self, submission: Submission) -> Request:
         target = submission.target
         check_size(submission.payload, "the payload")
+        if submission.identity is not None:
+            check_text(submission.identity, "an identity")  # an ingress's authenticate may return anything
         rule = self._kernel.ledger.directory.get((target.service, target.handler))
         if rule is None:
             raise unknown_handler(target).error()
@@ -246,12 +253,24 @@ class Outside:
             outcome, number = await watcher
         finally:
             if watcher.cancelled():
-                watchers.remove(watcher)
+                self._forget(id, watcher)
         await self._kernel.writer.until(number)
         return outcome
 
+    def _forget(self, id: InvocationId, watcher: asyncio.Future[tuple[Outcome, int]]) -> None:
+        watchers = self._watchers.get(id, [])
+        if watcher in watchers:
+            watchers.remove(watcher)
+        if not watchers:
+            self._watchers.pop(id, None)
+
+    def _check_running(self) -> None:
+        if self.stopped is not None:
+            raise EngineStoppedError(f"the engine is not running: {self.stopped}; nothing was done")
+
     async def _signal(self, id: InvocationId, entry: Signalled, created_ms: int | None = None) -> None:
         """``created_ms`` tells the invocation from another one that has its id by now."""
+        self._check_running()
         ledger = self._kernel.ledger
 
         def needs() -> Iterator[Needed]:
@@ -268,6 +287,8 @@ class Outside:
         await self._kernel.writer.until(number)
 
     def _found(self, id: InvocationId) -> Resident:
+        if id in self._kernel.residency.damaged:
+            raise self._kernel.residency.damaged[id]
         resident = self._kernel.ledger.find(id)
         if resident is None:
             raise InvocationNotFoundError

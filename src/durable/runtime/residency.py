@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Container, Iterable
 from typing import TypeVar
 
@@ -10,8 +11,11 @@ from durable.core.ids import InvocationId
 from durable.core.invocation import InstanceId
 from durable.core.ledger import Instance, Ledger, Resident
 from durable.core.lifecycle import Needed
+from durable.errors import DamagedError
 from durable.runtime.writer import Writer
 from durable.store import Store
+
+log = logging.getLogger("durable.residency")
 
 K = TypeVar("K", InvocationId, InstanceId)
 V = TypeVar("V", Resident, Instance)
@@ -22,6 +26,8 @@ class Residency:
         self._ledger, self._store, self._writer = ledger, store, writer
         self._capacity = self._threshold = capacity
         self._pins: dict[Needed, int] = {}
+        self.damaged: dict[InvocationId, DamagedError] = {}
+        """Invocations that are in the store and cannot be read: their ids must not be given to others."""
         self._loading: dict[Needed, asyncio.Task[None]] = {}
 
     @property
@@ -79,7 +85,13 @@ class Residency:
         if isinstance(needed, tuple):
             self._ledger.admit_instance(needed, await self._store.load_instance(needed))
             return
-        loaded = await self._store.load(needed)
+        try:
+            loaded = await self._store.load(needed)
+        except DamagedError as error:
+            # Whoever waits for it, or it for them, must not be stopped by this: it is as good as gone.
+            log.critical("an invocation cannot be read, and is left alone: %s", error)
+            self.damaged[needed] = error
+            return
         if loaded is not None:
             self._ledger.admit(needed, loaded)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from functools import partial
@@ -10,8 +11,11 @@ from functools import partial
 from durable.core import control
 from durable.core.ids import InvocationId
 from durable.core.lifecycle import Needed
+from durable.errors import DamagedError
 from durable.runtime.clock import Alarm
 from durable.runtime.kernel import Kernel
+
+log = logging.getLogger("durable.retention")
 
 PAGE = 100
 """Invocations in one transaction: small enough that others do not notice."""
@@ -60,10 +64,16 @@ class Retention:
         """Page after page; each is durable, and so gone from the store, before the next is read."""
         kernel = self._kernel
         while page := await kernel.store.expired(kernel.clock.now_ms(), limit=PAGE):
-            async with kernel.residency.hold(partial(self._needs, page)):
-                self._forget(page)
-                number = kernel.act()
+            try:
+                async with kernel.residency.hold(partial(self._needs, page)):
+                    forgotten = self._forget(page)
+                    number = kernel.act()
+            except DamagedError as error:
+                log.critical("a key cannot be read, and what expired with it is kept: %s", error)
+                return
             await kernel.writer.until(number)
+            if not forgotten:
+                return  # what is left cannot be read
 
     def _needs(self, page: Sequence[InvocationId]) -> Iterator[Needed]:
         for id in page:
@@ -72,14 +82,18 @@ class Retention:
             if resident is not None:
                 yield from control.key_needs(resident)
 
-    def _forget(self, page: Sequence[InvocationId]) -> None:
+    def _forget(self, page: Sequence[InvocationId]) -> int:
+        """How many it could forget."""
+        forgotten = 0
         ledger, now_ms = self._kernel.ledger, self._kernel.clock.now_ms()
         for id in dict.fromkeys(page):
             resident = ledger.find(id)
             if resident is None:
                 continue
+            forgotten += 1
             expires_ms = resident.invocation.expires_ms
             if expires_ms is not None and expires_ms <= now_ms:
                 control.purge(ledger, resident)
             else:
                 control.purge_journal(ledger, resident)
+        return forgotten

@@ -13,6 +13,8 @@ from durable.machine import Action
 from durable.retry import RetryPolicy
 from durable.runtime.clock import Clock
 
+LONGEST_DELAY = timedelta(days=3653)
+
 log = logging.getLogger("durable.steps")
 
 
@@ -33,16 +35,15 @@ class Step:
                 return Success(await self._action())
             except TerminalError as error:
                 return Failure.of(error)
-            except Exception as error:
-                if self._retry is None:
+            except BaseException as error:
+                if self._retry is None or is_cancelled(error) or isinstance(error, KeyboardInterrupt | SystemExit):
                     raise
                 attempts += 1
                 log.warning("step %r failed, attempt %d", self.name, attempts, exc_info=error)
                 if self._retry.gives_up(attempts, timedelta(milliseconds=clock.now_ms() - began_ms)):
                     return Failure(500, f"step {self.name!r} failed {attempts} times, the last time with {error!r}")
-                delay = self._retry.delay(attempts, chance())
-                if isinstance(error, RetryableError) and error.retry_after is not None:
-                    delay = error.retry_after
+                wished = wished_delay(error)
+                delay = self._retry.delay(attempts, chance()) if wished is None else wished
             await self._rest(clock, delay)
 
     async def _rest(self, clock: Clock, duration: timedelta) -> None:
@@ -54,3 +55,17 @@ class Step:
         finally:
             self.resting = False
             alarm.cancel()
+
+
+def wished_delay(error: BaseException) -> timedelta | None:
+    """When an error says that it is worth another try, within what a clock can count."""
+    wished: object = error.retry_after if isinstance(error, RetryableError) else None
+    if not isinstance(wished, timedelta):
+        return None
+    return min(max(wished, timedelta(0)), LONGEST_DELAY)
+
+
+def is_cancelled(error: BaseException) -> bool:
+    """Whether the engine cancelled this task; a body may well await something that was cancelled by others."""
+    task = asyncio.current_task()
+    return isinstance(error, asyncio.CancelledError) and task is not None and bool(task.cancelling())

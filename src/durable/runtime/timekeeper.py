@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterator
 
 from durable.core import lifecycle
 from durable.core.lifecycle import Needed
 from durable.core.timers import Armed
+from durable.errors import DamagedError
 from durable.runtime.clock import Alarm
 from durable.runtime.kernel import Kernel
+
+log = logging.getLogger("durable.timekeeper")
 
 FAIRNESS = 100
 """Timers in a row before others get their turn."""
@@ -76,7 +80,10 @@ class Timekeeper:
         timers = self._kernel.ledger.timers
         while due := timers.due(self._kernel.clock.now_ms()):
             for count, armed in enumerate(due, 1):
-                await self._fire(armed)
+                try:
+                    await self._fire(armed)
+                except DamagedError as error:
+                    log.critical("a timer cannot fire, its key cannot be read: %s", error)
                 if count % FAIRNESS == 0:
                     await asyncio.sleep(0)
         if timers.wants_refill:

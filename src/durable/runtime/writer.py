@@ -50,6 +50,8 @@ class Writer:
             return
         if self._error is not None:
             raise self._unknown()
+        if self._task.done():
+            raise EngineStoppedError("the engine is closed; open another one")
         future = asyncio.get_running_loop().create_future()
         self._waiting.append((number, future))
         self._wanted.set()

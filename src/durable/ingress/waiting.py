@@ -1,0 +1,45 @@
+"""How long a request waits: until there is an answer, its client is gone, or its own time is over."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from datetime import timedelta
+from typing import TypeVar
+
+from starlette.requests import ClientDisconnect, Request
+
+T = TypeVar("T")
+
+
+async def wait_for(request: Request, work: Awaitable[T], end: Awaitable[None] | None = None) -> T | None:
+    """What comes of ``work``; ``None`` once ``end`` has come before it.
+
+    :class:`ClientDisconnect` as soon as nobody waits for it any more.
+    """
+    working, leaving = asyncio.ensure_future(work), asyncio.ensure_future(_disconnected(request))
+    ending = None if end is None else asyncio.ensure_future(end)
+    waited: set[asyncio.Future[T] | asyncio.Future[None]] = {working, leaving}
+    try:
+        await asyncio.wait(waited | {ending} if ending else waited, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return working.result()
+        if leaving.done():
+            raise ClientDisconnect
+        return None
+    finally:
+        for task in (working, leaving, ending):
+            if task is not None:
+                task.cancel()
+
+
+async def passed(time: timedelta, since: asyncio.Future[str] | None = None) -> None:
+    """Return when ``time`` has passed, counted from when ``since`` is done."""
+    if since is not None:
+        await asyncio.shield(since)  # it is not this wait's to cancel
+    await asyncio.sleep(time.total_seconds())
+
+
+async def _disconnected(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
