@@ -106,6 +106,11 @@ class Engine(Client):
         return Invocation(self.door, accepted.id, handler.decode_output)
 
     @property
+    def services(self) -> Mapping[str, type[AnyService]]:
+        """What it serves, by name on the wire; also while it is not open."""
+        return {service: type(bound.owner) for (service, _), bound in self._bound.items()}
+
+    @property
     def door(self) -> Outside:
         """What an ingress stands on: requests as bytes."""
         if self._running is None:
@@ -196,8 +201,8 @@ def _directory(bound: Mapping[tuple[str, str], Bound]) -> dict[tuple[str, str], 
 
 def _rule(handler: Handler[..., object]) -> Rule:
     settings = handler.settings
-    journal_ms = None if settings.journal_retention is None else _ms(settings.journal_retention)
-    return Rule(handler.kind, _ms(settings.retention), journal_ms, settings.strict_idempotency)
+    kept_ms, journal_ms = _ms(settings.retention), _ms(settings.journal_retention)
+    return Rule(handler.kind, kept_ms, journal_ms, settings.strict_idempotency)
 
 
 def _ms(duration: timedelta) -> int:

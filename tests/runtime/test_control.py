@@ -147,6 +147,7 @@ async def test_a_restart_keeps_the_prefix_it_is_told_to(engine: TestEngine) -> N
 @pytest.mark.parametrize("entry", [-1, 99])
 async def test_a_restart_refuses_a_prefix_that_is_not_there(engine: TestEngine, entry: int) -> None:
     sent = await begun(engine)
+    await engine.skip(HOUR)
 
     with pytest.raises(TerminalError, match="without respective") as error:
         await sent.restart(from_entry=entry)
@@ -268,3 +269,13 @@ class Forgetful(Service):
         awakeable = ctx.awakeable(str)
         self.awakeables.append(awakeable.id)
         return await awakeable if self.waits else "forgot"
+
+
+async def test_what_is_under_way_is_not_restarted(engine: TestEngine) -> None:
+    sent = await begun(engine)
+    waiting = await engine.send(Sleeper.sleep, "k")
+
+    for invocation, status in ((sent, 409), (waiting, 425)):
+        with pytest.raises(TerminalError) as error:
+            await invocation.restart()
+        assert error.value.status == status

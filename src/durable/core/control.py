@@ -132,7 +132,9 @@ def resume(ledger: Ledger, resident: Resident, now_ms: int) -> None:
     if status is Status.COMPLETED:
         raise InvocationStateError(f"The invocation '{_name(resident)}' is completed, cannot be resumed.")
     if status in (Status.SCHEDULED, Status.PENDING):
-        raise InvocationStateError(f"The invocation '{_name(resident)}' has not started.", status=425)
+        raise InvocationStateError(
+            f"The invocation '{_name(resident)}' is either inboxed or scheduled, cannot be resumed.", status=425
+        )
     if status is not Status.RUNNING:
         ledger.change(resident, attempts=0, failing_since_ms=None, failure=None)
         lifecycle.start(ledger, resident, now_ms)
@@ -150,7 +152,11 @@ def plan_restart(resident: Resident, from_entry: int, new_id: InvocationId) -> R
     """Keep the journal's entries up to and with ``from_entry``, where 0 is the input, and the answers to them."""
     invocation, name = resident.invocation, _name(resident)
     if invocation.status in (Status.SCHEDULED, Status.PENDING):
-        raise InvocationStateError(f"The invocation '{name}' has not started.", status=425)
+        raise InvocationStateError(
+            f"The invocation '{name}' cannot be restarted because it's not running yet.", status=425
+        )
+    if invocation.status is not Status.COMPLETED:
+        raise InvocationStateError(f"The invocation '{name}' is still running.")
     if not invocation.journal_kept:
         raise InvocationStateError(
             f"The invocation '{name}' cannot be restarted because the input is not available. "

@@ -1,0 +1,76 @@
+"""The admin app's own OpenAPI document, from the table of its operations. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from durable.ingress.admin.operations import Operation
+
+Document: TypeAlias = dict[str, object]
+"""JSON."""
+
+_PARAMETER = re.compile(r"{(\w+)}")
+_ERROR: Document = {
+    "type": "object",
+    "required": ["message", "restate_code"],
+    "properties": {"message": {"type": "string"}, "restate_code": {"type": ["string", "null"]}},
+}
+_BATCH: Document = {
+    "type": "object",
+    "required": ["invocation_ids"],
+    "properties": {
+        "invocation_ids": {"type": "array", "items": {"type": "string"}, "maxItems": 1000},
+        "deployment": {"type": "string"},
+    },
+}
+
+
+def document(operations: Sequence[Operation], version: str) -> Document:
+    paths: dict[str, Document] = {}
+    for operation in operations:
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "durable admin API", "version": version},
+        "paths": paths,
+        "components": {
+            "schemas": {"Error": _ERROR, "Batch": _BATCH},
+            "responses": {"Error": _content("Why it was not done", "Error")},
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+        "security": [{"token": []}, {}],
+    }
+
+
+def _operation(operation: Operation) -> Document:
+    responses: Document = {str(status): {"description": operation.summary} for status in operation.statuses}
+    described: Document = {
+        "summary": operation.summary,
+        "operationId": _name(operation),
+        "parameters": _parameters(operation),
+        "responses": responses | {"default": {"$ref": "#/components/responses/Error"}},
+    }
+    if operation.takes_body:
+        described["requestBody"] = {"required": True} | _content("Which invocations", "Batch")
+    return described
+
+
+def _name(operation: Operation) -> str:
+    words = [word for word in re.split(r"\W+", operation.path) if word]
+    return "_".join([operation.method.lower(), *words]).replace("-", "_")
+
+
+def _parameters(operation: Operation) -> list[Document]:
+    in_path: list[str] = _PARAMETER.findall(operation.path)
+    return [_parameter(name, "path") for name in in_path] + [_parameter(name, "query") for name in operation.query]
+
+
+def _parameter(name: str, where: str) -> Document:
+    return {"name": name, "in": where, "required": where == "path", "schema": {"type": "string"}}
+
+
+def _content(description: str, schema: str) -> Document:
+    content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}
+    return {"description": description, "content": content}

@@ -1,0 +1,70 @@
+"""Every operation of the admin app: what it is called, where it is, what answers. Routes and OpenAPI come from it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import get_args
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from durable.ingress.admin import about, invocations, services
+from durable.ingress.admin.batch import carry_out_all
+from durable.ingress.admin.door import Administered
+from durable.ingress.admin.verbs import Name
+
+Answer = Callable[[Administered, Request], Awaitable[Response]]
+
+
+class Operation(msgspec.Struct, frozen=True):
+    method: str
+    path: str
+    answer: Answer
+    summary: str
+    statuses: tuple[int, ...] = (200,)
+    """Of success."""
+    query: tuple[str, ...] = ()
+
+    @property
+    def takes_body(self) -> bool:
+        return self.method == "POST"
+
+
+def _batch(name: Name) -> Operation:
+    async def answer(engine: Administered, request: Request) -> Response:
+        return await carry_out_all(engine.door, name, request)
+
+    path = f"/internal/invocations_batch_operations/{name}"
+    return Operation("POST", path, answer, f"{name} each of up to 1000 invocations")
+
+
+_ONE = "/invocations/{invocation_id}"
+
+OPERATIONS = (
+    Operation("GET", "/health", about.health, "Whether the engine runs"),
+    Operation("GET", "/version", about.version, "Version of the engine, and of this API"),
+    Operation("GET", "/services", services.all_services, "Every service"),
+    Operation("GET", "/services/{service}", services.one_service, "One service"),
+    Operation("GET", "/services/{service}/handlers", services.all_handlers, "Every handler of a service"),
+    Operation("GET", "/services/{service}/handlers/{handler}", services.one_handler, "One handler"),
+    Operation("GET", "/services/{service}/openapi", services.document, "OpenAPI of a service, as the ingress has it"),
+    Operation("GET", "/ui/services/{service}", services.page, "The same, to read"),
+    Operation("GET", _ONE, invocations.describe, "What is known of an invocation"),
+    Operation("GET", f"{_ONE}/why", invocations.why, "What it waits for, and what that waits for"),
+    Operation("DELETE", _ONE, invocations.delete, "Cancel, kill or purge: the old form", (202,), ("mode",)),
+    Operation("PATCH", f"{_ONE}/cancel", invocations.cancel, "Ask it to stop; 200 if it had not started", (200, 202)),
+    Operation("PATCH", f"{_ONE}/kill", invocations.kill, "End it now, with all that it called"),
+    Operation("PATCH", f"{_ONE}/pause", invocations.pause, "Stop it where it is", (200, 202)),
+    Operation("PATCH", f"{_ONE}/resume", invocations.resume, "Go on now", query=("deployment",)),
+    Operation(
+        "PATCH",
+        f"{_ONE}/restart-as-new",
+        invocations.restart_as_new,
+        "A new invocation with the same input, and its journal up to and with 'from'",
+        query=("from", "deployment"),
+    ),
+    Operation("PATCH", f"{_ONE}/purge", invocations.purge, "Forget it, once it is completed"),
+    Operation("PATCH", f"{_ONE}/purge-journal", invocations.purge_journal, "Forget its journal, once it is completed"),
+    *map(_batch, get_args(Name)),
+)

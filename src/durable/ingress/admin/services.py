@@ -1,0 +1,163 @@
+"""What is served: services and handlers, as Restate's admin API describes them, as far as they have it here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from durable.core.invocation import Kind
+from durable.handlers import Handler
+from durable.ingress.admin import replies
+from durable.ingress.admin.door import Administered
+from durable.ingress.admin.pages import PAGE_HEADERS, render
+from durable.ingress.refusal import Refusal
+from durable.openapi import input_schema, openapi, output_schema
+from durable.retry import RetryPolicy
+from durable.service import AnyService, describe, handlers_of
+
+_TYPES = {Kind.EXCLUSIVE: "Exclusive", Kind.SHARED: "Shared", Kind.WORKFLOW: "Workflow"}
+_UNITS = (("d", 86_400_000_000), ("h", 3_600_000_000), ("m", 60_000_000), ("s", 1_000_000), ("ms", 1_000), ("us", 1))
+
+
+class _Described(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is not so is left out."""
+
+
+class _Retry(_Described, frozen=True, kw_only=True):
+    initial_interval: str
+    exponentiation_factor: float
+    max_attempts: int | None
+    max_interval: str
+    on_max_attempts: str
+
+
+class _Handler(_Described, frozen=True, kw_only=True):
+    name: str
+    ty: str | None = None
+    documentation: str | None = None
+    metadata: Mapping[str, str] = {}
+    public: bool
+    input_description: str
+    output_description: str
+    input_json_schema: Mapping[str, object] | None = None
+    output_json_schema: Mapping[str, object] | None = None
+    idempotency_retention: str | None = None
+    workflow_completion_retention: str | None = None
+    journal_retention: str
+    retry_policy: _Retry | None = None
+    """Only if it has one of its own, or of its service."""
+
+
+class _Service(_Described, frozen=True, kw_only=True):
+    name: str
+    ty: str
+    documentation: str | None = None
+    metadata: Mapping[str, str] = {}
+    handlers: list[_Handler]
+    public: bool
+    """Whether any of its handlers is."""
+
+
+async def all_services(engine: Administered, request: Request) -> Response:
+    return replies.found({"services": [_service(cls) for _, cls in sorted(engine.services.items())]})
+
+
+async def one_service(engine: Administered, request: Request) -> Response:
+    return replies.found(_service(_class(engine, request)))
+
+
+async def all_handlers(engine: Administered, request: Request) -> Response:
+    handlers = handlers_of(_class(engine, request))
+    return replies.found({"handlers": [_handler(handler) for handler in handlers.values()]})
+
+
+async def one_handler(engine: Administered, request: Request) -> Response:
+    name = str(request.path_params["handler"])
+    handler = handlers_of(_class(engine, request)).get(name)
+    if handler is None:
+        service = request.path_params["service"]
+        raise Refusal(404, f"The requested handler '{name}' on service '{service}' does not exist")
+    return replies.found(_handler(handler))
+
+
+async def document(engine: Administered, request: Request) -> Response:
+    cls = _class(engine, request)
+    return replies.found(openapi(cls, handlers_of(cls)))
+
+
+async def page(engine: Administered, request: Request) -> Response:
+    cls = _class(engine, request)
+    return Response(render(openapi(cls, handlers_of(cls))), media_type="text/html", headers=PAGE_HEADERS)
+
+
+def _class(engine: Administered, request: Request) -> type[AnyService]:
+    name = str(request.path_params["service"])
+    cls = engine.services.get(name)
+    if cls is None:
+        raise Refusal(404, f"The requested service '{name}' does not exist")
+    return cls
+
+
+def _service(cls: type[AnyService]) -> _Service:
+    described, handlers = describe(cls), handlers_of(cls).values()
+    return _Service(
+        name=described.name,
+        ty=described.sort,
+        documentation=described.documentation,
+        metadata=described.settings.metadata,
+        handlers=[_handler(handler) for handler in handlers],
+        public=not all(handler.private for handler in handlers),
+    )
+
+
+def _handler(handler: Handler[..., object]) -> _Handler:
+    kept, run = _friendly(handler.retention), handler.kind is Kind.WORKFLOW
+    takes, gives = input_schema(handler), output_schema(handler)
+    return _Handler(
+        name=handler.name,
+        ty=_TYPES.get(handler.kind),
+        documentation=handler.documentation,
+        metadata=handler.metadata,
+        public=not handler.private,
+        input_description=_description(takes, raw=handler.raw_input),
+        output_description=_description(gives, raw=handler.raw_output),
+        input_json_schema=takes,
+        output_json_schema=gives,
+        idempotency_retention=None if run else kept,
+        workflow_completion_retention=kept if run else None,
+        journal_retention=_friendly(handler.journal_retention),
+        retry_policy=None if handler.retry is None else _retry(handler.retry),
+    )
+
+
+def _description(schema: Mapping[str, object] | None, *, raw: bool) -> str:
+    if raw:
+        return "application/octet-stream"
+    if schema is None:
+        return "none"
+    sort = schema.get("type")
+    return f"JSON {sort}" if isinstance(sort, str) else "application/json"
+
+
+def _retry(policy: RetryPolicy) -> _Retry:
+    return _Retry(
+        initial_interval=_friendly(policy.first),
+        exponentiation_factor=policy.factor,
+        max_attempts=policy.max_attempts,
+        max_interval=_friendly(policy.longest),
+        on_max_attempts="Pause" if policy.exhausted == "pause" else "Kill",
+    )
+
+
+def _friendly(duration: timedelta) -> str:
+    """As Restate writes it: ``1d``, ``1h 30m``, ``500ms``."""
+    left, parts = duration // timedelta(microseconds=1), list[str]()
+    for unit, length in _UNITS:
+        count, left = divmod(left, length)
+        if count:
+            parts.append(f"{count}{unit}")
+    return " ".join(parts) or "0s"
