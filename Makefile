@@ -26,7 +26,7 @@ lint types tests wheel: .venv/dev ## one part of `make test`
 	@scripts/$@
 
 coverage: .venv/dev ## branches of core/ that no unit test or property reaches
-	@$(BIN)/coverage run -m pytest -q tests/core tests/properties
+	@$(BIN)/coverage run -m pytest -q tests/core tests/properties tests/runtime
 	@$(BIN)/coverage report --skip-covered
 
 format: .venv/dev ## let ruff mend what it can

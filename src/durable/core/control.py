@@ -75,27 +75,27 @@ def key_needs(resident: Resident) -> Iterator[Needed]:
 
 def kill_needs(ledger: Ledger, resident: Resident) -> Iterator[Needed]:
     """All that it called or sent, however deep, and what their end touches."""
-    for each in _family(ledger, resident, whole=True):
-        if isinstance(each, Resident):
-            yield each.invocation.id
-            yield from lifecycle.complete_needs(ledger, each)
-        else:
-            yield each
+    family, missing = _family(ledger, resident)
+    yield from missing
+    for each in family:
+        yield each.invocation.id
+        yield from lifecycle.complete_needs(ledger, each)
 
 
 def kill(ledger: Ledger, resident: Resident, now_ms: int) -> None:
     """End it, and all that it called or sent, now. Nothing is undone; keys are free, callers are told."""
     _refuse_completed(resident)
-    for each in list(_family(ledger, resident, whole=False)):
-        if isinstance(each, Resident):
-            ledger.effects.append(Stop(each))
-            lifecycle.complete(ledger, each, KILLED, now_ms)
+    family, _ = _family(ledger, resident)
+    for each in family:
+        ledger.effects.append(Stop(each))
+        lifecycle.complete(ledger, each, KILLED, now_ms)
 
 
-def _family(ledger: Ledger, root: Resident, *, whole: bool) -> Iterator[Resident | InvocationId]:
-    """The invocation and its live descendants; with ``whole``, also ids of those that are not in memory."""
-    waiting: list[InvocationId] = [root.invocation.id]
-    seen: set[InvocationId] = set()
+def _family(ledger: Ledger, root: Resident) -> tuple[list[Resident], list[InvocationId]]:
+    """The invocation and its live descendants, and the ids of those that are not in memory."""
+    family: list[Resident] = []
+    missing: list[InvocationId] = []
+    waiting, seen = [root.invocation.id], set[InvocationId]()
     while waiting:
         id = waiting.pop()
         if id in seen:
@@ -103,11 +103,11 @@ def _family(ledger: Ledger, root: Resident, *, whole: bool) -> Iterator[Resident
         seen.add(id)
         resident = ledger.find(id)
         if resident is None:
-            if whole:
-                yield id
+            missing.append(id)
         elif resident is root or _lives_for(resident, seen):
             waiting += [entry.invocation_id for entry in resident.entries if isinstance(entry, Call | Send)]
-            yield resident
+            family.append(resident)
+    return family, missing
 
 
 def _lives_for(resident: Resident, family: set[InvocationId]) -> bool:
