@@ -168,7 +168,7 @@ class Handler(Generic[Args, R_co]):
         if self._signature.keyed:
             key = check_text(key, f"the key of {self}")
         payload = encode(value, f"the input of {self}")
-        return Outgoing(Target(self.service, self.name, key), payload, self.headers, self.idempotency_key)
+        return Outgoing(Target(self.service, self.name, key), payload, self.headers, self.idempotency_key, self.attach)
 
     def decode_output(self, raw: bytes, /) -> R_co:
         decode: Callable[[bytes], R_co] = decoder(self._signature.output_type, f"the output of {self}")

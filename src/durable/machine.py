@@ -24,6 +24,8 @@ class Outgoing(msgspec.Struct, frozen=True):
     payload: bytes
     headers: Mapping[str, str] = {}
     idempotency_key: str | None = None
+    attach: bool = False
+    """Whether the call of a workflow's run that was invoked before waits for that one's outcome."""
 
 
 class Machine(Notified, Protocol):

@@ -137,3 +137,9 @@ async def test_an_engine_that_is_closed_answers_503() -> None:
         answers = [await client.get("/restate/health"), await client.post("/Counter/k/add", content=b"1", headers=JSON)]
 
     assert [answer.status_code for answer in answers] == [503, 503]
+
+
+async def test_a_delay_of_zero_says_now(client: httpx.AsyncClient) -> None:
+    sent = await client.post("/Counter/k/add/send?delay=0", content=b"2", headers=JSON)
+
+    assert sent.json()["executionTime"] == "2026-01-01T00:00:00.000000000Z"

@@ -107,7 +107,8 @@ def whoever_waits_is_alive(world: World, everything: Everything) -> None:
 def what_exists_is_found(world: World, everything: Everything) -> None:
     for loaded in everything.values():
         for entry in loaded.entries:
-            if isinstance(entry, Attach) and entry.invocation_id in everything:
+            there = entry.invocation_id in everything if isinstance(entry, Attach) else False
+            if isinstance(entry, Attach) and there and entry.invocation_id not in world.memory.removed:
                 assert Completed(entry.completion, NOT_FOUND) not in loaded.entries
 
 

@@ -77,7 +77,9 @@ class Memory:
 
     def __init__(self) -> None:
         self.ids: list[InvocationId] = []
-        """Everything that was ever accepted."""
+        """Everything that was accepted, and has a record."""
+        self.removed: set[InvocationId] = set()
+        """What was cancelled before it started."""
         self.awaiting: dict[InvocationId, int] = {}
         """What suspended invocations wait for: a completion id, or a negative signal index."""
         self.served: dict[InstanceId, list[int]] = {}
@@ -106,7 +108,7 @@ class World:
         )
         id = derived_id(target, idempotency_key, None, workflow=kind is Kind.WORKFLOW) or self.new_id()
         self._hold(lambda: lifecycle.accept_needs(request, id))
-        if id not in self.ledger.invocations:
+        if self.ledger.find(id) is None:
             due_ms = None if delay_ms is None else self.now_ms + delay_ms
             lifecycle.accept(self.ledger, request, id, self.now_ms, due_ms)
             self._act()
@@ -161,11 +163,13 @@ class World:
     def signal(self, id: InvocationId, signal: int | str) -> None:
         def needs() -> Iterator[Needed]:
             yield id
-            if resident := self.ledger.invocations.get(id):
+            if resident := self.ledger.find(id):
                 yield from lifecycle.signal_needs(self.ledger, resident, signal)
 
         self._hold(needs)
-        lifecycle.signal(self.ledger, self.ledger.invocations[id], Signalled(signal, OK), self.now_ms)
+        resident = self.ledger.find(id)
+        if resident is not None:
+            lifecycle.signal(self.ledger, resident, Signalled(signal, OK), self.now_ms)
         self._act()
 
     def pass_time(self, duration_ms: int) -> None:
@@ -261,11 +265,12 @@ class World:
     def _fire(self, timer: Timer, id: InvocationId) -> None:
         def needs() -> Iterator[Needed]:
             yield id
-            if resident := self.ledger.invocations.get(id):
+            if resident := self.ledger.find(id):
                 yield from lifecycle.fire_needs(resident)
 
         self._hold(needs)
-        lifecycle.fire(self.ledger, self.ledger.invocations[id], timer, self.now_ms)
+        if resident := self.ledger.find(id):
+            lifecycle.fire(self.ledger, resident, timer, self.now_ms)
         self._act()
 
     def _refill(self) -> None:
@@ -281,7 +286,7 @@ class World:
     def _act(self) -> None:
         self.ledger.number += 1
         known = set(self.memory.ids)
-        self.memory.ids += [id for id in self.ledger.invocations if id not in known]
+        self.memory.ids += [id for id, held in self.ledger.invocations.items() if id not in known and not held.purged]
         effects, self.ledger.effects = self.ledger.effects, []
         for effect in effects:
             match effect:
@@ -296,6 +301,14 @@ class World:
                     self.attempts.discard(resident.invocation.id)
                 case Done(resident):
                     self._done(resident)
+                    self._forget_removed(resident)
+
+    def _forget_removed(self, resident: Resident) -> None:
+        id = resident.invocation.id
+        if resident.purged and id in self.memory.ids:
+            self.memory.ids.remove(id)
+            self.memory.removed.add(id)
+            self.memory.outcomes.pop(id, None)
 
     def _start(self, resident: Resident) -> None:
         invocation = resident.invocation

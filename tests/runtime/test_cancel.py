@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -127,12 +128,17 @@ async def test_what_waits_for_its_key_or_its_time_never_runs() -> None:
         pending = await engine.send(Sleeper.sleep, "k")
         scheduled = await engine.send_later(HOUR, Sleeper.sleep, "other")
 
+        waiting = [asyncio.create_task(each.result()) for each in (pending, scheduled)]
+        await engine.settle()
+
         await pending.cancel()
         await scheduled.cancel()
 
-        for each in (pending, scheduled):
+        for each in waiting:
             with pytest.raises(TerminalError, match="cancelled"):
-                await each.result()
+                await each
+        with pytest.raises(TerminalError, match="not found"):
+            await pending.result()
 
 
 async def test_a_call_can_be_cancelled_through_its_future() -> None:

@@ -243,3 +243,26 @@ async def test_a_callee_belongs_to_the_trace_of_its_caller() -> None:
         await engine.call(Traced.outer.options(headers={"traceparent": "00-abc", "other": "x"}))
 
     assert seen == ["00-abc", "00-own"]
+
+
+async def test_a_handler_may_attach_to_a_workflow_that_was_invoked_before() -> None:
+    class Attacher(Service):
+        @handler
+        async def go(self, ctx: Context) -> str:
+            return await ctx.call(Approval.run.options(attach=True), "w")
+
+    async with TestEngine(Approval(), Attacher()) as engine:
+        await engine.send(Approval.run, "w")
+        attached = await engine.send(Attacher.go)
+        await engine.call(Approval.decide, "w", "yes")
+
+        assert await attached.result() == "yes"
+
+
+async def test_what_is_cancelled_before_it_starts_leaves_its_idempotency_key_free() -> None:
+    async with TestEngine(Counter()) as engine:
+        add = Counter.add.options(idempotency_key="a")
+        later = await engine.send_later(MINUTE, add, "k", 5)
+        await later.cancel()
+
+        assert await engine.call(add, "k", 6) == 6

@@ -127,9 +127,9 @@ def _call(ledger: Ledger, resident: Resident, command: e.Call, now_ms: int) -> N
     if request is None:
         return lifecycle.answer(ledger, caller, unknown_handler(command.target), now_ms)
     known = ledger.find(command.invocation_id)
-    if known is not None and request.kind is Kind.WORKFLOW:
+    if known is not None and request.kind is Kind.WORKFLOW and not command.attach:
         return lifecycle.answer(ledger, caller, lifecycle.ALREADY_INVOKED, now_ms)
-    if known is not None and lifecycle.differs(known, request):
+    if known is not None and request.kind is not Kind.WORKFLOW and lifecycle.differs(known, request):
         return lifecycle.answer(ledger, caller, lifecycle.DIFFERENT_REQUEST, now_ms)
     deadlock = _deadlock(ledger, resident, _awaited(ledger, command, request))
     if deadlock is not None:

@@ -87,8 +87,9 @@ def kill(ledger: Ledger, resident: Resident, now_ms: int) -> None:
     _refuse_completed(resident)
     family, _ = _family(ledger, resident)
     for each in family:
+        started = each.invocation.status not in (Status.SCHEDULED, Status.PENDING)
         ledger.effects.append(Stop(each))
-        lifecycle.complete(ledger, each, KILLED, now_ms)
+        (lifecycle.complete if started else lifecycle.remove)(ledger, each, KILLED, now_ms)
 
 
 def _family(ledger: Ledger, root: Resident) -> tuple[list[Resident], list[InvocationId]]:

@@ -76,6 +76,7 @@ class Call(Question, frozen=True, tag="call"):
     headers: dict[str, str]
     idempotency_key: str | None
     invocation_id: InvocationId
+    attach: bool = False
 
 
 class Send(Command, frozen=True, tag="send"):

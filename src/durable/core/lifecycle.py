@@ -137,6 +137,13 @@ def _expiry(request: Request, now_ms: int) -> dict[str, int | None]:
     }
 
 
+def remove(ledger: Ledger, resident: Resident, outcome: Outcome, now_ms: int) -> None:
+    """End what never started: whoever waits is told, and no record is kept."""
+    complete(ledger, resident, outcome, now_ms)
+    ledger.commit.purge(resident.invocation.n)
+    resident.purged = True
+
+
 def answer(ledger: Ledger, caller: Caller, outcome: Outcome, now_ms: int) -> None:
     """Complete a command in the journal of a resident caller; one that is gone needs no answer."""
     resident = ledger.find(caller.id)
@@ -216,7 +223,7 @@ def signal(ledger: Ledger, resident: Resident, entry: Signalled, now_ms: int) ->
     if entry.signal != CANCEL:
         notify(ledger, resident, entry, now_ms)
     elif status in (Status.SCHEDULED, Status.PENDING):
-        complete(ledger, resident, CANCELLED, now_ms)
+        remove(ledger, resident, CANCELLED, now_ms)
     else:
         notify(ledger, resident, entry, now_ms)
         if status in (Status.PAUSED, Status.BACKING_OFF):

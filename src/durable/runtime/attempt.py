@@ -156,7 +156,7 @@ class Attempt:
         completion, target = self.journal.next_completion(), outgoing.target
         headers, key = self._headers(outgoing), outgoing.idempotency_key
         id = self._id_of(target, key)
-        command = self._issue(e.Call(completion, target, outgoing.payload, headers, key, id))
+        command = self._issue(e.Call(completion, target, outgoing.payload, headers, key, id, outgoing.attach))
         self._children.append((completion, command.invocation_id))
         return ids.write_invocation(command.invocation_id), One(completion)
 

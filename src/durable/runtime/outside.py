@@ -102,8 +102,7 @@ class Outside:
         resident, new = await self._accept(submission)
         invocation = resident.invocation
         await self._kernel.durable(resident)
-        due_ms = invocation.due_ms if invocation.status is Status.SCHEDULED else None
-        return Accepted(ids.write_invocation(invocation.id), new, _moment(due_ms))
+        return Accepted(ids.write_invocation(invocation.id), new, _start_of(invocation, submission, new))
 
     async def call(self, submission: Submission, accepted: Callable[[str], object] | None = None) -> Called:
         """Accept it and wait for its outcome; acceptance, work and outcome may share a commit.
@@ -293,6 +292,12 @@ class Outside:
         if resident is None:
             raise InvocationNotFoundError
         return resident
+
+
+def _start_of(invocation: Invocation, submission: Submission, new: bool) -> datetime | None:
+    if invocation.status is Status.SCHEDULED:
+        return _moment(invocation.due_ms)
+    return _moment(invocation.created_ms) if new and submission.delay is not None else None  # put off by nothing
 
 
 def _moment(ms: int | None) -> datetime | None:
