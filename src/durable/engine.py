@@ -150,8 +150,8 @@ class _Running:
     async def close(self) -> None:
         self.outside.stop(EngineStoppedError("it was closed"))
         try:
-            await self.retention.close()
-            await self.timekeeper.close()
+            await self.retention.errand.close()
+            await self.timekeeper.errand.close()
             await self.invoker.close()
             await self.kernel.writer.close()
         finally:
@@ -159,7 +159,12 @@ class _Running:
 
     @property
     def idle(self) -> bool:
-        moving = self.invoker.busy or self.timekeeper.busy or self.retention.busy or self.kernel.residency.loading
+        moving = (
+            self.invoker.busy
+            or self.timekeeper.errand.busy
+            or self.retention.errand.busy
+            or self.kernel.residency.loading
+        )
         return self.kernel.writer.idle and not moving
 
     async def recover(self) -> None:

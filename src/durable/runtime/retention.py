@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
@@ -12,7 +11,7 @@ from durable.core import control
 from durable.core.ids import InvocationId
 from durable.core.lifecycle import Needed
 from durable.errors import DamagedError
-from durable.runtime.clock import Alarm
+from durable.runtime.errand import Errand
 from durable.runtime.kernel import Kernel
 
 log = logging.getLogger("durable.retention")
@@ -27,38 +26,10 @@ class Retention:
     def __init__(self, kernel: Kernel, every: timedelta) -> None:
         self._kernel = kernel
         self._every_ms = round(every.total_seconds() * 1000)
-        self._alarm: Alarm | None = None
-        self._task: asyncio.Task[None] | None = None
-        self._closed = False
-
-    @property
-    def busy(self) -> bool:
-        return self._task is not None
+        self.errand = Errand(kernel, self._purge_all, self.arm)
 
     def arm(self) -> None:
-        if not self._closed:
-            self._alarm = self._kernel.clock.call_at(self._kernel.clock.now_ms() + self._every_ms, self._begin)
-
-    async def close(self) -> None:
-        self._closed = True
-        if self._alarm is not None:
-            self._alarm.cancel()
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-
-    def _begin(self) -> None:
-        self._task = asyncio.get_running_loop().create_task(self._purge_all(), name="durable.retention")
-        self._task.add_done_callback(self._ended)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._task = None
-        if task.cancelled():
-            return
-        if error := task.exception():
-            self._kernel.writer.fail(error)
-        else:
-            self.arm()
+        self.errand.begin_at(self._kernel.clock.now_ms() + self._every_ms)
 
     async def _purge_all(self) -> None:
         """Page after page; each is durable, and so gone from the store, before the next is read."""

@@ -10,7 +10,7 @@ from durable.core import lifecycle
 from durable.core.lifecycle import Needed
 from durable.core.timers import Armed
 from durable.errors import DamagedError
-from durable.runtime.clock import Alarm
+from durable.runtime.errand import Errand
 from durable.runtime.kernel import Kernel
 
 log = logging.getLogger("durable.timekeeper")
@@ -22,24 +22,19 @@ FAIRNESS = 100
 class Timekeeper:
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
-        self._alarm: Alarm | None = None
         self._rings_ms: int | None = None
-        self._task: asyncio.Task[None] | None = None
-        self._closed = False
-
-    @property
-    def busy(self) -> bool:
-        return self._task is not None
+        self.errand = Errand(kernel, self._fire_all, self.arm)
 
     def arm(self) -> None:
         """Look at the next timer again."""
         timers = self._kernel.ledger.timers
-        if self._closed or self.busy:
+        if self.errand.busy:
             return
         if timers.wants_refill:
-            self._begin()
+            self.errand.begin()
         elif timers.next_ms != self._rings_ms:
-            self._set(timers.next_ms)
+            self._rings_ms = timers.next_ms
+            self.errand.begin_at(timers.next_ms)
 
     async def refill(self) -> None:
         """Read the next timers from the store."""
@@ -48,35 +43,8 @@ class Timekeeper:
         await kernel.writer.until(kernel.ledger.number - 1)  # what is not in memory must be on the disk
         timers.refill(await kernel.store.timers(after=after, limit=timers.limit))
 
-    async def close(self) -> None:
-        self._closed = True
-        self._set(None)
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-
-    def _set(self, due_ms: int | None) -> None:
-        if self._alarm is not None:
-            self._alarm.cancel()
-        self._rings_ms = due_ms
-        self._alarm = None if due_ms is None else self._kernel.clock.call_at(due_ms, self._begin)
-
-    def _begin(self) -> None:
-        self._rings_ms = None
-        if self._task is None and not self._closed:
-            self._task = asyncio.get_running_loop().create_task(self._fire_all(), name="durable.timers")
-            self._task.add_done_callback(self._ended)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._task = None
-        if task.cancelled():
-            return
-        if error := task.exception():
-            self._kernel.writer.fail(error)
-        else:
-            self.arm()
-
     async def _fire_all(self) -> None:
+        self._rings_ms = None
         timers = self._kernel.ledger.timers
         while due := timers.due(self._kernel.clock.now_ms()):
             for count, armed in enumerate(due, 1):
