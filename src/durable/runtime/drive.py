@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Coroutine, Generator
 from typing import Any, Generic, TypeVar
 
@@ -10,8 +11,14 @@ from durable.errors import Suspended
 T = TypeVar("T")
 
 _ABANDON = object()
-_abandoned: list[Coroutine[Any, Any, Any]] = []
-"""Kept, for to collect one would resume it once more. Only a handler that swallows everything gets here."""
+
+
+def _keep_for_ever(coroutine: Coroutine[Any, Any, Any]) -> None:
+    """Let it never be collected, also not at the interpreter's end: that would resume it once more, to swallow that too.
+
+    Only a handler that swallows everything gets here. A reference of Python's own would be dropped at the end.
+    """
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(coroutine))
 
 
 class Driven(Generic[T]):
@@ -30,7 +37,7 @@ class Driven(Generic[T]):
                 result: T = end.value
                 return result
             if step is _ABANDON:
-                _abandoned.append(self._coroutine)
+                _keep_for_ever(self._coroutine)
                 raise Suspended
             try:
                 sent, thrown = (yield step), None
