@@ -14,7 +14,7 @@ _ABANDON = object()
 
 
 def _keep_for_ever(coroutine: Coroutine[Any, Any, Any]) -> None:
-    """Let it never be collected, also not at the interpreter's end: that would resume it once more, to swallow that too.
+    """Let it never be collected, also not at the interpreter's end: that would resume it, for it to swallow that too.
 
     Only a handler that swallows everything gets here. A reference of Python's own would be dropped at the end.
     """
