@@ -125,3 +125,8 @@ def test_a_handler_is_tried_for_an_hour_and_then_paused() -> None:
     assert timedelta(hours=1) < delays < timedelta(hours=1.1)
     assert HANDLER_RETRIES.gives_up(70, delays)
     assert HANDLER_RETRIES.exhausted == "pause"
+
+
+def test_a_policy_that_ends_in_an_unknown_way_is_refused() -> None:
+    with pytest.raises(ValueError, match='"pause" or "fail", got \'die\''):
+        RetryPolicy(exhausted="die")

@@ -586,3 +586,8 @@ def test_state_decodes_or_has_its_default():
 def test_state_that_does_not_decode_names_itself():
     with pytest.raises(PayloadError, match=r"state Basket\.items does not decode"):
         Basket.items.decode(b"7")
+
+
+def test_a_retry_that_is_no_policy_is_refused() -> None:
+    with pytest.raises(TypeError, match="retry is a RetryPolicy, got 3"):
+        handler(retry=3)

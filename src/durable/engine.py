@@ -48,6 +48,10 @@ class Bound(msgspec.Struct, frozen=True):
     def retry(self) -> RetryPolicy | None:
         return self.handler.settings.retry
 
+    @property
+    def source(self) -> str:
+        return self.handler.source
+
     def invoke(self, machine: Machine, payload: bytes, /) -> Coroutine[object, object, bytes]:
         return self.handler.invoke(self.owner, machine, payload)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from copy import copy
 from datetime import timedelta
-from inspect import Parameter
+from inspect import Parameter, unwrap
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
 from durable.context import Context
@@ -73,6 +73,12 @@ class Handler(Generic[Args, R_co]):
         bound.identity = self.identity if identity is None else identity
         bound.attach = self.attach if attach is None else attach
         return bound
+
+    @property
+    def source(self) -> str:
+        """The file and line where its code begins."""
+        code = unwrap(self._signature.function).__code__
+        return f"{code.co_filename}:{code.co_firstlineno}"
 
     @property
     def kind(self) -> Kind:

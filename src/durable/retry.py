@@ -38,6 +38,8 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(f"jitter must be a fraction from 0 to 1, got {self.jitter}")
 
     def _check_types(self) -> None:
+        if self.exhausted not in ("pause", "fail"):
+            raise ValueError(f'exhausted is "pause" or "fail", got {self.exhausted!r}')
         for name in ("first", "longest", "max_duration"):
             value: object = getattr(self, name)
             if not isinstance(value, timedelta) and not (name == "max_duration" and value is None):

@@ -55,6 +55,7 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True):
     metadata: Mapping[str, str] = {}
 
     def __post_init__(self) -> None:
+        _check_retry(self.retry)
         _check_retention(self.retention, "retention")
         _check_retention(self.journal_retention, "journal_retention")
         if (
@@ -133,3 +134,8 @@ def _check_retention(retention: object, what: str) -> None:
         raise TypeError(f"{what} is a timedelta, got {retention!r}; write timedelta(days=1)")
     if retention < timedelta(0):
         raise ValueError(f"{what} cannot be negative, got {retention}")
+
+
+def _check_retry(retry: object) -> None:
+    if retry is not None and not isinstance(retry, RetryPolicy):
+        raise TypeError(f"retry is a RetryPolicy, got {retry!r}; write retry=RetryPolicy(max_attempts=3)")

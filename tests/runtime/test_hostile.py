@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from datetime import timedelta
@@ -92,6 +93,21 @@ async def in_a_hurry(ctx: Context) -> object:
     raise RetryableError("busy", retry_after=5)
 
 
+async def exiting(ctx: Context) -> object:
+    raise SystemExit(3)
+
+
+async def exiting_in_a_step(ctx: Context) -> object:
+    return await ctx.run("exit", sys.exit, 1)
+
+
+async def interrupted_in_a_step(ctx: Context) -> object:
+    async def body() -> None:
+        raise KeyboardInterrupt
+
+    return await ctx.run("interrupt", body)
+
+
 async def cancelling_itself(ctx: Context) -> object:
     task = asyncio.current_task()
     assert task
@@ -122,6 +138,9 @@ async def a_step_that_uses_a_closed_engine(ctx: Context) -> object:
         without_words,
         at_length,
         in_a_hurry,
+        exiting,
+        exiting_in_a_step,
+        interrupted_in_a_step,
         cancelling_itself,
         a_cancelled_step,
         a_step_that_uses_a_closed_engine,

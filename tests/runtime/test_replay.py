@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
@@ -101,6 +102,15 @@ async def test_the_report_shows_both_sides_the_place_and_the_cause() -> None:
     for part in ("entry 1", "Run(completion=1, name='charge')", "Sleep(completion=1)", "Changed/go", "test_replay.py:"):
         assert part in row.failure.message
     assert "clocks" in row.failure.message
+
+
+@pytest.mark.parametrize(("change", "end"), [(leaving, ""), (failing, ", which ended with no")])
+async def test_the_report_of_a_handler_that_ended_early_shows_where_and_with_what(change: Program, end: str) -> None:
+    _, engine = await replayed_with(paying(Log()), change)
+
+    [row] = engine.disk.invocations.values()
+    assert row.failure is not None
+    assert re.search(rf"in        Changed/go, .*test_replay\.py:\d+{end}\n", row.failure.message)
 
 
 async def test_code_that_came_back_goes_on() -> None:

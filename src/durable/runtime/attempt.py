@@ -320,12 +320,12 @@ class Attempt:
             self._host.diverged(self, self.mismatch(error))
             raise Suspended from error
 
-    def mismatch(self, error: Divergence) -> JournalMismatchError:
+    def mismatch(self, error: Divergence, where: str | None = None) -> JournalMismatchError:
         """What differs, where in the handler, and the usual cause."""
         target = self.resident.invocation.request.target
         return JournalMismatchError(
             f"{error}\n"
-            f"  in        {target}, {_author_line()}\n"
+            f"  in        {target}, {where or _author_line()}\n"
             "Code outside ctx.run() must take the same path every time (no clocks, no randomness, no reordered steps); "
             "or the handler was changed while this invocation was under way."
         )

@@ -42,6 +42,11 @@ class Runnable(Protocol):
 
     @property
     def retry(self) -> RetryPolicy | None: ...
+    @property
+    def source(self) -> str:
+        """The file and line of its code."""
+        ...
+
     def invoke(self, machine: Machine, payload: bytes, /) -> Coroutine[object, object, bytes]: ...
 
 
@@ -190,8 +195,6 @@ class Invoker:
             return self._pause_unknown(attempt)
         try:
             outcome: Outcome = Success(await Driven(runnable.invoke(attempt, request.payload)))
-        except (KeyboardInterrupt, SystemExit):
-            raise
         except BaseException as error:
             if attempt.closed:
                 return None  # the end of the attempt, however it left the handler: in a group, say
@@ -213,13 +216,19 @@ class Invoker:
         try:
             attempt.journal.finish()
         except Divergence as error:
-            return self.diverged(attempt, attempt.mismatch(error))
+            return self.diverged(attempt, attempt.mismatch(error, self._end_of(attempt, outcome)))
         self._decide_staged(attempt)
         if attempt.resident.invocation.status is Status.RUNNING:  # it may have killed or paused itself
             lifecycle.complete(self._kernel.ledger, attempt.resident, outcome, self.now_ms())
         attempt.cancel_steps()
         self._close(attempt)
         self._kernel.act()
+
+    def _end_of(self, attempt: Attempt, outcome: Outcome) -> str:
+        """Where a handler is that ended too early, and with what: nothing of it is on the stack any more."""
+        target = attempt.resident.invocation.request.target
+        end = "" if isinstance(outcome, Success) else f", which ended with {outcome.message}"
+        return f"{self._runnables[target.service, target.handler].source}{end}"
 
     async def _failed(self, attempt: Attempt, error: BaseException) -> None:
         """This attempt is over; steps that have begun may end, and their results are kept."""
@@ -268,8 +277,6 @@ class Invoker:
             return
         try:
             outcome = await step.outcome(self._kernel.clock, self._chance)
-        except (KeyboardInterrupt, SystemExit):
-            raise
         except BaseException as error:
             if is_cancelled(error):
                 raise

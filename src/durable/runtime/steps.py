@@ -36,7 +36,7 @@ class Step:
             except TerminalError as error:
                 return Failure.of(error)
             except BaseException as error:
-                if self._retry is None or is_cancelled(error) or isinstance(error, KeyboardInterrupt | SystemExit):
+                if self._retry is None or is_cancelled(error):
                     raise
                 attempts += 1
                 log.warning("step %r failed, attempt %d", self.name, attempts, exc_info=error)
