@@ -118,10 +118,12 @@ class SimulatedApi:
     async def decide(self, request: Request, decision: str) -> Response:
         """Decide once, then call back; a second press of the same button only calls back again."""
         order_id: str = request.path_params["order_id"]
-        await self.ledger.execute(
-            "UPDATE payments SET decision = ? WHERE order_id = ? AND decision IS NULL", decision, order_id
+        # One statement: between two, the order could be asked for, and look undecided.
+        rows = await self.ledger.execute(
+            "UPDATE payments SET decision = coalesce(decision, ?) WHERE order_id = ? RETURNING awakeable_id, decision",
+            decision,
+            order_id,
         )
-        rows = await self.ledger.execute("SELECT awakeable_id, decision FROM payments WHERE order_id = ?", order_id)
         if not rows:
             raise HTTPException(404, f"nobody asked for the payment of {order_id!r}")
         awakeable_id, decided = rows[0]
