@@ -14,7 +14,8 @@ PACKAGE = Path(__file__).parents[1] / "src" / "durable"
 RINGS = (
     "errors retry serde outcome options",
     "core",
-    "action service handlers settings signature state futures combinators machine context saga client openapi",
+    "action service handlers settings signature state futures combinators machine context saga client openapi generic "
+    "replacement",
     "store runtime",
     "engine",
     "ingress http testing cli",

@@ -52,6 +52,9 @@ class FakeClient(Client):
     async def send_later(self, delay, handler, /, *args, **kwargs):
         raise NotImplementedError
 
+    async def lookup(self, handler, key=None, /):
+        raise NotImplementedError
+
 
 async def test_a_result_is_decoded():
     door = FakeDoor(Success(b"7"))

@@ -28,6 +28,7 @@ from durable import (
     settled,
     wait,
 )
+from durable.futures import DEEPEST
 from durable.state import Promise
 from durable.testing import TestEngine
 from tests.fakes import Attempt, FakeMachine
@@ -461,3 +462,19 @@ async def test_completions_come_in_the_same_order_after_a_restart(restarts):
 async def test_a_handler_may_leave_its_futures_behind():
     async with TestEngine(Quotes()) as engine:
         assert await engine.call(Quotes.careless) == "done"
+
+
+@pytest.mark.parametrize("combine", [gather, first_success, settled, lambda future: select(it=future)])
+async def test_combinators_nest_as_deep_as_they_say(combine):
+    class Nested(Service):
+        @handler
+        async def go(self, ctx: Context) -> str:
+            future = ctx.run("one", lambda: 1)
+            for _ in range(DEEPEST):
+                future = combine(future)
+            with pytest.raises(ValueError, match=r"257 deep, at most 256 are possible; give all futures to one"):
+                combine(future)
+            return str(await future).strip("(',)")
+
+    async with TestEngine(Nested()) as engine:
+        assert (await engine.call(Nested.go))[-1] == "1"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -27,6 +28,7 @@ from durable import (
 from durable.core.entries import Target
 from durable.core.invocation import Kind
 from durable.service import describe, handlers_of
+from durable.testing import TestEngine
 from tests.fakes import FakeMachine
 
 if TYPE_CHECKING:
@@ -591,3 +593,60 @@ def test_state_that_does_not_decode_names_itself():
 def test_a_retry_that_is_no_policy_is_refused() -> None:
     with pytest.raises(TypeError, match="retry is a RetryPolicy, got 3"):
         handler(retry=3)
+
+
+async def test_a_decorator_below_handler_is_around_every_attempt():
+    seen: list[str] = []
+
+    def traced(function):
+        @wraps(function)
+        async def wrapper(self, ctx, *inputs):
+            seen.append(f"begins {ctx.invocation_id[:4]}")
+            try:
+                return await function(self, ctx, *inputs)
+            finally:
+                seen.append("ends")
+
+        return wrapper
+
+    class Traced(Service):
+        @handler
+        @traced
+        async def greet(self, ctx: Context, name: str) -> str:
+            return f"hello {name}"
+
+    async with TestEngine(Traced()) as engine:
+        assert await engine.call(Traced.greet, "Ada") == "hello Ada"
+
+    assert Traced.greet.input_type is str
+    assert seen == ["begins inv_", "ends"]
+
+
+async def test_a_stored_name_need_not_be_the_attributes():
+    class Old(VirtualObject, name="Cart"):
+        items = State(int, default=int)
+
+        @handler
+        async def fill(self, ctx: ObjectContext) -> None:
+            ctx.set(self.items, 3)
+            ctx.set(State(int, name="extra"), 4)
+
+    class New(VirtualObject, name="Cart"):
+        renamed = State(int, default=int, name="items")
+
+        @handler
+        async def show(self, ctx: ObjectContext) -> list[int | None]:
+            return [await ctx.get(self.renamed), await ctx.get(State(int, name="extra"))]
+
+    async with TestEngine(Old()) as engine:
+        await engine.call(Old.fill, "k")
+        async with TestEngine(New(), after=engine) as later:
+            assert await later.call(New.show, "k") == [3, 4]
+
+
+@pytest.mark.parametrize(("declare", "what"), [(State, "a state"), (Promise, "a promise")])
+def test_a_stored_name_is_some_text(declare, what):
+    with pytest.raises(ValueError, match=f"the name of {what} cannot be empty"):
+        declare(int, name="")
+    with pytest.raises(TypeError, match=f"the name of {what} is a str, got 7"):
+        declare(int, name=7)

@@ -10,6 +10,7 @@ from durable import (
     WorkflowContext,
     as_completed,
     first_success,
+    generic,
     handler,
     settled,
     wait,
@@ -54,6 +55,13 @@ async def wrong_combined(ctx: Context, order: Order) -> None:
     await wait(count, shipment, 2)  # E count is a keyword
     async for call in as_completed(count):
         z: int = call  # E a future, not its result
+
+
+async def wrong_names(ctx: Context, client: Client) -> None:
+    await ctx.call(generic("Mail", "send"), "text")  # E bytes go as they are
+    await ctx.call(generic("Cart", "add", ObjectContext), b"{}")  # E a key comes first
+    found = await client.lookup(OrderFulfillmentWorkflow.run, "o-1")
+    n: int = await found.output()  # E it is a shipment
 
 
 class Tagged(Service, metadata={"tier": 1}):  # E metadata is text

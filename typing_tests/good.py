@@ -10,11 +10,13 @@ from durable import (
     ObjectContext,
     RetryPolicy,
     Service,
+    State,
     TerminalError,
     WorkflowContext,
     as_completed,
     first_success,
     gather,
+    generic,
     handler,
     select,
     settled,
@@ -73,6 +75,16 @@ async def combined(ctx: Context, order: Order) -> None:
     assert_type(await gather(first_success(*counts), shipping.or_timeout(timedelta(minutes=1))), tuple[int, Shipment])
     mixed, _ = await wait(counts[0], shipping)
     print(await mixed[0])
+
+
+async def by_name(ctx: Context, obj: ObjectContext, client: Client) -> None:
+    found = await client.lookup(OrderFulfillmentWorkflow.run, "o-1")
+    assert_type(await found.output(), Shipment)
+    assert_type(await client.call(generic("Mail", "send"), b"{}"), bytes)
+    assert_type(await ctx.call(generic("Cart", "add", ObjectContext), "jane", b"{}"), bytes)
+    assert_type(await ctx.output(found.id, Shipment), Shipment)
+    assert_type(await obj.get(State(int, default=int, name="visits")), int)
+    assert_type(await obj.get(State(int, name="visits")), int | None)
 
 
 class Tagged(Service, name="tagged", retry=RetryPolicy(jitter=0.5), private=True, metadata={"team": "shop"}):

@@ -22,6 +22,7 @@ from durable.errors import (
     DurableTimeoutError,
     EngineStoppedError,
     InvocationCancelledError,
+    InvocationNotReadyError,
     JournalMismatchError,
     PayloadError,
     RetryableError,
@@ -29,6 +30,7 @@ from durable.errors import (
     TerminalError,
 )
 from durable.futures import CallFuture, DurableFuture
+from durable.generic import generic
 from durable.options import Options
 from durable.retry import RetryPolicy
 from durable.saga import Saga
@@ -62,6 +64,7 @@ __all__ = [
     "EngineStoppedError",
     "Invocation",
     "InvocationCancelledError",
+    "InvocationNotReadyError",
     "JournalMismatchError",
     "ObjectContext",
     "ObjectSharedContext",
@@ -83,6 +86,7 @@ __all__ = [
     "as_completed",
     "first_success",
     "gather",
+    "generic",
     "handler",
     "select",
     "settled",

@@ -9,6 +9,8 @@ from typing import Generic, ParamSpec, Protocol, TypeVar
 
 from durable.core.entries import Verb
 from durable.core.outcome import Failure, Outcome, Success
+from durable.core.waits import Why
+from durable.errors import InvocationNotReadyError
 from durable.handlers import Handler
 from durable.serde import encode, plain
 
@@ -24,7 +26,12 @@ class Door(Protocol):
         """How the invocation ended; waits until it has."""
         ...
 
+    async def output(self, id: str, /) -> Outcome | None:
+        """How the invocation ended, or ``None`` if it has not; :class:`InvocationNotFoundError` if there is none."""
+        ...
+
     async def status(self, id: str, /) -> str: ...
+    async def why(self, id: str, /) -> Why: ...
     async def cancel(self, id: str, /) -> None: ...
     async def signal(self, id: str, name: str, outcome: Outcome, /) -> None: ...
     async def control(self, verb: Verb, id: str, from_entry: int = 0, /) -> str:
@@ -44,14 +51,22 @@ class Invocation(Generic[T_co]):
 
     async def result(self) -> T_co:
         """Wait for the outcome; a failure is raised as :class:`TerminalError`."""
-        outcome = await self._door.outcome(self.id)
-        if isinstance(outcome, Failure):
-            raise outcome.error()
-        return self._decode(outcome.value or b"")
+        return self._read(await self._door.outcome(self.id))
+
+    async def output(self) -> T_co:
+        """The result, without waiting for it: :class:`InvocationNotReadyError` if there is none yet."""
+        outcome = await self._door.output(self.id)
+        if outcome is None:
+            raise InvocationNotReadyError
+        return self._read(outcome)
 
     async def status(self) -> str:
         """``scheduled``, ``pending``, ``running``, ``backing-off``, ``suspended``, ``paused`` or ``completed``."""
         return await self._door.status(self.id)
+
+    async def why(self) -> Why:
+        """What it waits for, and what that waits for: keys, calls, awakeables, timers. ``str()`` of it is a tree."""
+        return await self._door.why(self.id)
 
     async def cancel(self) -> None:
         """Ask it to stop: the next ``await`` in its handler raises, so that it can undo what it did."""
@@ -60,6 +75,10 @@ class Invocation(Generic[T_co]):
     async def signal(self, name: str, value: object, /) -> None:
         """Send it a named signal, which ``ctx.signal(name, type)`` receives; kept if it comes too early."""
         await self._door.signal(self.id, name, Success(encode(value, f"signal {name!r}")))
+
+    async def reject_signal(self, name: str, message: str, /, *, status: int = 500) -> None:
+        """Send a failure in the place of a signal; who waits for it gets :class:`TerminalError`."""
+        await self._door.signal(self.id, name, Failure(status, message))
 
     async def kill(self) -> None:
         """Stop it now, and what it called; nothing is undone. Its callers get status 409."""
@@ -85,6 +104,11 @@ class Invocation(Generic[T_co]):
         """Forget its journal, once it is completed; its outcome is kept."""
         await self._door.control("purge-journal", self.id)
 
+    def _read(self, outcome: Outcome) -> T_co:
+        if isinstance(outcome, Failure):
+            raise outcome.error()
+        return self._decode(outcome.value or b"")
+
 
 class AwakeableRef:
     """An awakeable, seen from outside. The first completion counts; later ones change nothing."""
@@ -97,9 +121,9 @@ class AwakeableRef:
         """Complete it with ``value``, once and for all; returns when that is durable."""
         await self._door.complete_awakeable(self.id, Success(encode(value, "the value of an awakeable")))
 
-    async def reject(self, message: str, /) -> None:
-        """Complete it with a failure of status 500, raised where it is awaited."""
-        await self._door.complete_awakeable(self.id, Failure(500, message))
+    async def reject(self, message: str, /, *, status: int = 500) -> None:
+        """Complete it with a failure, raised where it is awaited. Over HTTP its status is always 500."""
+        await self._door.complete_awakeable(self.id, Failure(status, message))
 
 
 class Client(ABC):
@@ -123,6 +147,14 @@ class Client(ABC):
         self, delay: timedelta, handler: Handler[P, T], /, *args: P.args, **kwargs: P.kwargs
     ) -> Invocation[T]:
         """Call a handler once ``delay`` has passed; returns when that is durable."""
+
+    @abstractmethod
+    async def lookup(self, handler: Handler[..., T], key: str | None = None, /) -> Invocation[T]:
+        """The run of the workflow ``key``, or the call that was made with the handler's idempotency key.
+
+        ``engine.lookup(Order.run, "o-1")``, or ``lookup(Cart.add.options(idempotency_key="x"), "jane")``.
+        Its id follows from the names, so it need not have been accepted yet.
+        """
 
     def awakeable(self, id: str, /) -> AwakeableRef:
         """The awakeable that a handler made; nothing is asked before it is completed."""

@@ -31,6 +31,7 @@ class Combined(DurableFuture[T_co]):
         if len(machines) > 1:
             raise ValueError(f"{combinator}() was given futures of different invocations")
         super().__init__(next(iter(machines.values()), None))
+        self._depth = self._depth_above(*self._parts)
         self._trees = tuple(part._tree() for part in self._parts)
 
     def _answered(self) -> list[tuple[Settled, DurableFuture[Any]]]:

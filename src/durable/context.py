@@ -17,6 +17,7 @@ from durable.action import outside_steps, prepare
 from durable.core.awaits import Await, One
 from durable.core.entries import Verb
 from durable.core.outcome import Failure, Outcome, Success
+from durable.errors import InvocationNotReadyError
 from durable.futures import CallFuture, DurableFuture, Journaled, answered, check_duration
 from durable.machine import Machine, Outgoing
 from durable.retry import RetryPolicy
@@ -202,9 +203,9 @@ class Context:
     def resolve_awakeable(self, id: str, value: object, /) -> None:
         self._machine.complete_awakeable(id, Success(encode(value, "the value of an awakeable")))
 
-    def reject_awakeable(self, id: str, message: str, /) -> None:
-        """Complete it with a failure of status 500."""
-        self._machine.complete_awakeable(id, Failure(500, message))
+    def reject_awakeable(self, id: str, message: str, /, *, status: int = 500) -> None:
+        """Complete it with a failure, raised where it is awaited."""
+        self._machine.complete_awakeable(id, Failure(status, message))
 
     def signal(self, name: str, type: type[T], /) -> DurableFuture[T]:
         """Wait for a named signal sent to this invocation; each call takes the next one of that name."""
@@ -219,10 +220,10 @@ class Context:
         name = check_text(name, "the name of a signal")
         self._machine.send_signal(invocation_id, name, Success(encode(value, f"signal {name!r}")))
 
-    def reject_signal(self, invocation_id: str, name: str, message: str, /) -> None:
-        """Send a failure of status 500 in the place of a signal; who waits for it gets :class:`TerminalError`."""
+    def reject_signal(self, invocation_id: str, name: str, message: str, /, *, status: int = 500) -> None:
+        """Send a failure in the place of a signal; who waits for it gets :class:`TerminalError`."""
         name = check_text(name, "the name of a signal")
-        self._machine.send_signal(invocation_id, name, Failure(500, message))
+        self._machine.send_signal(invocation_id, name, Failure(status, message))
 
     def attach(self, invocation_id: str, type: type[T], /) -> DurableFuture[T]:
         """The result of another invocation."""
@@ -230,6 +231,22 @@ class Context:
         decode = decoder(type, f"the output of {invocation_id}")
         slot = machine.attach(invocation_id)
         return Journaled(machine, slot, answered(machine, slot, decode))
+
+    def output(self, invocation_id: str, type: type[T], /) -> DurableFuture[T]:
+        """The result of another invocation, without waiting: :class:`InvocationNotReadyError` if there is none yet.
+
+        On replay the answer is the same, however far the other one is by then.
+        """
+        machine = self._machine
+        decode = decoder(type, f"the output of {invocation_id}")
+        slot = machine.output(invocation_id)
+
+        def read() -> T:
+            if machine.outcome(slot.slot) == Success(None):
+                raise InvocationNotReadyError
+            return answered(machine, slot, decode)()
+
+        return Journaled(machine, slot, read)
 
     def cancel(self, invocation_id: str, /) -> None:
         """Ask another invocation to stop: the next ``await`` in its handler raises."""

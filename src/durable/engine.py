@@ -12,23 +12,25 @@ from typing import ParamSpec, Self, TypeVar
 import msgspec
 
 from durable.client import Client, Invocation
-from durable.core.ids import InvocationId
+from durable.core.ids import InvocationId, write_invocation
+from durable.core.invocation import Kind, derived_id
 from durable.core.ledger import Rule
 from durable.core.lifecycle import ALREADY_INVOKED
 from durable.core.outcome import Failure
 from durable.errors import EngineStoppedError
 from durable.futures import check_duration
-from durable.handlers import Handler
+from durable.handlers import Handler, check_handler
 from durable.machine import Machine
 from durable.options import Options
+from durable.replacement import REPLACE_STATE, StateReplacer
 from durable.retry import RetryPolicy
 from durable.runtime.clock import Clock, SystemClock
-from durable.runtime.invoker import Invoker
+from durable.runtime.invoker import Invoker, Runnable
 from durable.runtime.kernel import Kernel
 from durable.runtime.outside import HandlerInfo, Outside, Services, Submission
 from durable.runtime.retention import Retention
 from durable.runtime.timekeeper import Timekeeper
-from durable.service import AnyService, handlers_of
+from durable.service import AnyService, VirtualObject, handlers_of
 from durable.store import Store
 from durable.store.sqlite import SQLiteStore
 
@@ -109,6 +111,14 @@ class Engine(Client):
         accepted = await self.door.submit(_submission(handler, delay, args, kwargs))
         return Invocation(self.door, accepted.id, handler.decode_output)
 
+    async def lookup(self, handler: Handler[..., T], key: str | None = None, /) -> Invocation[T]:
+        check_handler(handler)
+        target = handler.named_target(key)
+        workflow = handler.kind is Kind.WORKFLOW
+        id = derived_id(target, handler.idempotency_key, handler.identity, workflow=workflow)
+        assert id is not None  # or it would have no name
+        return Invocation(self.door, write_invocation(id), handler.decode_output)
+
     @property
     def services(self) -> Mapping[str, type[AnyService]]:
         """What it serves, by name on the wire; also while it is not open."""
@@ -139,7 +149,7 @@ class _Running:
         try:
             opened = await self._store.open()
             self.kernel = Kernel(self._store, self._clock, _directory(self._bound), opened, options.resident)
-            self.invoker = Invoker(self.kernel, self._bound, self._chance, options)
+            self.invoker = Invoker(self.kernel, _runnables(self._bound), self._chance, options)
             self.timekeeper = Timekeeper(self.kernel)
             self.outside = Outside(self.kernel, self.invoker.new_id, _services(self._bound), version=options.version)
             self.kernel.on_start, self.kernel.on_wake = self.invoker.start, self.invoker.wake
@@ -205,13 +215,29 @@ def _bind(services: tuple[AnyService, ...]) -> dict[tuple[str, str], Bound]:
 
 
 def _directory(bound: Mapping[tuple[str, str], Bound]) -> dict[tuple[str, str], Rule]:
-    return {names: _rule(each.handler) for names, each in bound.items()}
+    replace = Rule(Kind.EXCLUSIVE, retention_ms=0)
+    return {names: _rule(each.handler) for names, each in bound.items()} | dict.fromkeys(_replacers(bound), replace)
+
+
+def _runnables(bound: Mapping[tuple[str, str], Bound]) -> dict[tuple[str, str], Runnable]:
+    return {**bound, **dict.fromkeys(_replacers(bound), StateReplacer())}
+
+
+def _replacers(bound: Mapping[tuple[str, str], Bound]) -> list[tuple[str, str]]:
+    """Of each virtual object the handler that replaces its state: it is run like any other, but never shown."""
+    objects = {service for (service, _), each in bound.items() if isinstance(each.owner, VirtualObject)}
+    return [(service, REPLACE_STATE) for service in objects]
 
 
 def _rule(handler: Handler[..., object]) -> Rule:
     settings = handler.settings
-    kept_ms, journal_ms = _ms(settings.retention), _ms(settings.journal_retention)
-    return Rule(handler.kind, kept_ms, journal_ms, settings.strict_idempotency)
+    return Rule(
+        kind=handler.kind,
+        retention_ms=_ms(settings.retention),
+        journal_retention_ms=_ms(settings.journal_retention),
+        strict_idempotency=settings.strict_idempotency,
+        idempotency_retention_ms=_ms(settings.idempotency_retention),
+    )
 
 
 def _ms(duration: timedelta) -> int:
@@ -228,15 +254,10 @@ def _services(bound: Mapping[tuple[str, str], Bound]) -> Services:
     return services
 
 
-def _check_handler(handler: object) -> None:
-    if not isinstance(handler, Handler):
-        raise TypeError(f"{handler!r} is not a handler; name one by its class: Greeter.greet")
-
-
 def _submission(
     handler: Handler[..., object], delay: timedelta | None, args: tuple[object, ...], kwargs: Mapping[str, object]
 ) -> Submission:
-    _check_handler(handler)
+    check_handler(handler)
     if delay is not None:
         check_duration(delay, "the delay of send_later")
     outgoing = handler.outgoing(args, kwargs)

@@ -62,6 +62,13 @@ class InvocationNotFoundError(TerminalError):
         super().__init__(message, status=404)
 
 
+class InvocationNotReadyError(TerminalError):
+    """The invocation has no outcome yet; status 470, as in Restate."""
+
+    def __init__(self, message: str = "the invocation exists but has not completed yet") -> None:
+        super().__init__(message, status=470)
+
+
 class BadIdError(TerminalError, ValueError):
     """The text is not an id, or not one that this engine made; status 400. The message is Restate's word for why."""
 

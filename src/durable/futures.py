@@ -22,6 +22,9 @@ T_co = TypeVar("T_co", covariant=True)
 _LONGEST = timedelta(days=3653)
 """Ten years: more is a mistake in the unit."""
 
+DEEPEST = 256
+"""Combinators inside one another. Restate allows 1,000."""
+
 
 class _Nothing:
     """The journal of a future that waits for nothing."""
@@ -45,6 +48,9 @@ class DurableFuture(Awaitable[T_co], ABC):
 
     It may be awaited more than once; each ``await`` decodes the result anew.
     """
+
+    _depth = 0
+    """How many combinators are inside one another here."""
 
     def __init__(self, machine: Machine | None) -> None:
         self._machine = machine
@@ -85,14 +91,26 @@ class DurableFuture(Awaitable[T_co], ABC):
                 raise DurableTimeoutError(f"no result within {after}")
             return self._read()
 
-        return Journaled(machine, tree, read)
+        return Journaled(machine, tree, read, self._depth_above(self))
+
+    @staticmethod
+    def _depth_above(*parts: DurableFuture[Any]) -> int:
+        """:class:`ValueError` if that is more than Python's stack is sure to hold."""
+        depth = 1 + max((part._depth for part in parts), default=0)
+        if depth > DEEPEST:
+            raise ValueError(
+                f"combinators are {depth} deep, at most {DEEPEST} are possible; "
+                "give all futures to one: gather(*futures)"
+            )
+        return depth
 
 
 class Journaled(DurableFuture[T_co]):
     """A future whose commands were journaled before it was made."""
 
-    def __init__(self, machine: Machine | None, tree: Await, read: Callable[[], T_co]) -> None:
+    def __init__(self, machine: Machine | None, tree: Await, read: Callable[[], T_co], depth: int = 0) -> None:
         super().__init__(machine)
+        self._depth = depth
         self._awaited = tree
         self._reader = read
 

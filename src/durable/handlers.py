@@ -34,6 +34,8 @@ class Handler(Generic[Args, R_co]):
     headers: Mapping[str, str] = {}
     idempotency_key: str | None = None
     attach: bool = False
+    media_type: str | None = None
+    """Of its input over HTTP, if that does not follow from its type."""
 
     def __init__(self, signature: HandlerSignature, declared: Declaration) -> None:
         self._signature = signature
@@ -107,6 +109,10 @@ class Handler(Generic[Args, R_co]):
         return self.settings.retention
 
     @property
+    def idempotency_retention(self) -> timedelta:
+        return self.settings.idempotency_retention
+
+    @property
     def journal_retention(self) -> timedelta:
         return self.settings.journal_retention
 
@@ -171,10 +177,23 @@ class Handler(Generic[Args, R_co]):
             key, value = self._signature.bind(args, kwargs)
         except TypeError as error:
             raise TypeError(f"{self}() {error}") from error
-        if self._signature.keyed:
-            key = check_text(key, f"the key of {self}")
         payload = encode(value, f"the input of {self}")
-        return Outgoing(Target(self.service, self.name, key), payload, self.headers, self.idempotency_key, self.attach)
+        return Outgoing(self.target(key), payload, self.headers, self.idempotency_key, self.attach)
+
+    def target(self, key: str | None, /) -> Target:
+        """Where a call goes; :class:`TypeError` if it has a key too much or too little."""
+        if self._signature.keyed != (key is not None):
+            raise TypeError(f"{self} {'needs a key' if key is None else f'has no keys, got {key!r}'}")
+        return Target(self.service, self.name, None if key is None else check_text(key, f"the key of {self}"))
+
+    def named_target(self, key: str | None, /) -> Target:
+        """Where a call went whose id follows from names: a workflow's run, or one with an idempotency key."""
+        if self.kind is not Kind.WORKFLOW and self.idempotency_key is None:
+            raise ValueError(
+                f"every call of {self} has an id of its own; name the one that is meant by its idempotency key, "
+                "with options(idempotency_key=...), or use invocation(id)"
+            )
+        return self.target(key)
 
     def decode_output(self, raw: bytes, /) -> R_co:
         decode: Callable[[bytes], R_co] = decoder(self._signature.output_type, f"the output of {self}")
@@ -226,6 +245,11 @@ class KeyedHandler(Handler[Concatenate[str, In], R_co], Generic[C, In, R_co]):
     def __get__(self, instance: object, owner: type[Any]) -> Callable[Concatenate[C, In], Awaitable[R_co]]: ...
     def __get__(self, instance: object, owner: type[Any]) -> Any:
         return self if instance is None else self._signature.function.__get__(instance, owner)
+
+
+def check_handler(handler: object) -> None:
+    if not isinstance(handler, Handler):
+        raise TypeError(f"{handler!r} is not a handler; name one by its class: Greeter.greet")
 
 
 def _checked_headers(headers: Mapping[str, str]) -> dict[str, str]:

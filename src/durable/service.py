@@ -93,9 +93,10 @@ def handler(fn: Callable[..., Awaitable[Any]] | None = None, /, **keywords: Any)
     """Make a method a handler; the context that it is given decides what kind.
 
     ``name`` is its name on the wire, else the method's. ``retry`` says how long a failing attempt is repeated,
-    ``retention`` how long the outcome is kept, ``journal_retention`` how long the journal, if shorter. A ``private``
-    handler can be called by handlers only. Without ``strict_idempotency`` another input under the same idempotency key
-    is not refused. ``metadata`` is for people and tools. What is not said here holds as the class says.
+    ``retention`` how long the outcome is kept, ``idempotency_retention`` how long that of a call with an idempotency
+    key, if not as long, ``journal_retention`` how long the journal, if shorter. A ``private`` handler can be called by
+    handlers only. Without ``strict_idempotency`` another input under the same idempotency key is not refused.
+    ``metadata`` is for people and tools. What is not said here holds as the class says.
     """
     declared = Declaration(**keywords)
     if declared.name is not None:

@@ -26,6 +26,8 @@ class ServiceKeywords(TypedDict, total=False):
     """How long a failing attempt is repeated."""
     retention: timedelta
     """How long the outcome is kept."""
+    idempotency_retention: timedelta
+    """How long the outcome of a call with an idempotency key is kept, if not as long as others."""
     journal_retention: timedelta | None
     """How long the journal is kept, if not as long as the outcome; never longer."""
     private: bool
@@ -49,6 +51,7 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True):
     name: str | None = None
     retry: RetryPolicy | None = None
     retention: timedelta | None = None
+    idempotency_retention: timedelta | None = None
     journal_retention: timedelta | None = None
     private: bool | None = None
     strict_idempotency: bool | None = None
@@ -57,6 +60,7 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         _check_retry(self.retry)
         _check_retention(self.retention, "retention")
+        _check_retention(self.idempotency_retention, "idempotency_retention")
         _check_retention(self.journal_retention, "journal_retention")
         if (
             self.retention is not None
@@ -82,6 +86,9 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True):
             name=self.name,
             retry=self.retry or general.retry,
             retention=retention,
+            idempotency_retention=(
+                general.idempotency_retention if self.idempotency_retention is None else self.idempotency_retention
+            ),
             journal_retention=journal,
             private=general.private if self.private is None else self.private,
             strict_idempotency=(
@@ -97,6 +104,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     retry: RetryPolicy | None = None
     """``None``: the engine's."""
     retention: timedelta = _DAY
+    idempotency_retention: timedelta = _DAY
     journal_retention: timedelta = _DAY
     private: bool = False
     strict_idempotency: bool = True
@@ -109,6 +117,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return cls(
             retry=declared.retry,
             retention=retention,
+            idempotency_retention=(
+                retention if declared.idempotency_retention is None else declared.idempotency_retention
+            ),
             journal_retention=journal,
             private=bool(declared.private),
             strict_idempotency=declared.strict_idempotency is not False,

@@ -20,7 +20,7 @@ from tests.conformance.services import SOON, Counter
 SHORT = timedelta(seconds=3)
 
 
-class ShortCounter(Counter, retention=SHORT):
+class ShortCounter(Counter, idempotency_retention=SHORT):
     """Forgets idempotency keys soon."""
 
 

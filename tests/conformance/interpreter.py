@@ -19,7 +19,7 @@ from durable import (
     select,
     settled,
 )
-from tests.conformance.services import Camel, state_named
+from tests.conformance.services import Camel
 
 
 class CreateAwakeable(Camel, tag="createAwakeable"):
@@ -199,7 +199,7 @@ def _text(result: str | None) -> str:
 
 
 def _awakeable_state(key: str) -> State[str]:
-    return state_named(f"awk-{key}", VirtualObjectCommandInterpreter)
+    return State(str, default=str, name=f"awk-{key}")
 
 
 async def _held(ctx: ObjectSharedContext, key: str) -> str:

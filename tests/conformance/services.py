@@ -25,23 +25,16 @@ from durable import (
     WorkflowContext,
     WorkflowSharedContext,
     gather,
+    generic,
     handler,
 )
 from durable.handlers import Handler
-from durable.service import AnyService, handlers_of
 
 SOON = timedelta(milliseconds=100)
 
 
 class Camel(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """JSON as the suites write it."""
-
-
-def state_named(name: str, owner: type[AnyService]) -> State[str]:
-    """A state whose name is known only when it is used."""
-    state = State(str, default=str)
-    state.__set_name__(owner, name)
-    return state
 
 
 class Counted(Camel):
@@ -100,15 +93,15 @@ class MapObject(VirtualObject):
 
     @handler
     async def set(self, ctx: ObjectContext, entry: Entry) -> None:
-        ctx.set(state_named(entry.key, MapObject), entry.value)
+        ctx.set(State(str, default=str, name=entry.key), entry.value)
 
     @handler
     async def get(self, ctx: ObjectContext, key: str) -> str:
-        return await ctx.get(state_named(key, MapObject))
+        return await ctx.get(State(str, default=str, name=key))
 
     @handler(name="clearAll")
     async def clear_all(self, ctx: ObjectContext) -> list[Entry]:
-        entries = [Entry(key, await ctx.get(state_named(key, MapObject))) for key in await ctx.state_keys()]
+        entries = [Entry(key, await ctx.get(State(str, default=str, name=key))) for key in await ctx.state_keys()]
         ctx.clear_all()
         return entries
 
@@ -130,14 +123,11 @@ class ManyCallRequest(Camel):
 
 
 class Proxy(Service):
-    """Calls others by their names; it must be told what there is."""
-
-    def __init__(self, *classes: type[AnyService]) -> None:
-        self._handlers = {(each.service, name): each for cls in classes for name, each in handlers_of(cls).items()}
+    """Calls others by their names."""
 
     @handler
     async def call(self, ctx: Context, request: ProxyRequest) -> list[int]:
-        return list(msgspec.json.encode(await self._call(ctx, request)))
+        return list(await self._call(ctx, request))
 
     @handler(name="oneWayCall")
     async def one_way_call(self, ctx: Context, request: ProxyRequest) -> str:
@@ -154,26 +144,23 @@ class Proxy(Service):
                 awaited += [call] if each.await_at_the_end else []
         await gather(*awaited)
 
-    def _call(self, ctx: Context, request: ProxyRequest) -> DurableFuture[Any]:
-        called = self._called(request)
-        return ctx.call(called, *_arguments(called, request))
+    def _call(self, ctx: Context, request: ProxyRequest) -> DurableFuture[bytes]:
+        called, arguments = _called(request)
+        return ctx.call(called, *arguments)
 
     def _send(self, ctx: Context, request: ProxyRequest) -> str:
-        called = self._called(request)
-        arguments = _arguments(called, request)
+        called, arguments = _called(request)
         if request.delay_millis is None:
             return ctx.send(called, *arguments).id
         return ctx.send_later(timedelta(milliseconds=request.delay_millis), called, *arguments).id
 
-    def _called(self, request: ProxyRequest) -> Handler[..., Any]:
-        called = self._handlers[request.service_name, request.handler_name]
-        return called.options(idempotency_key=request.idempotency_key)
 
-
-def _arguments(called: Handler[..., Any], request: ProxyRequest) -> list[Any]:
-    key = [] if request.virtual_object_key is None else [request.virtual_object_key]
-    value = msgspec.json.decode(bytes(request.message), type=called.input_type) if called.takes_input else None
-    return [*key, value] if called.takes_input else key
+def _called(request: ProxyRequest) -> tuple[Handler[..., bytes], list[Any]]:
+    names, message = (request.service_name, request.handler_name), bytes(request.message)
+    if request.virtual_object_key is None:
+        return generic(*names).options(idempotency_key=request.idempotency_key), [message]
+    keyed = generic(*names, ObjectContext)
+    return keyed.options(idempotency_key=request.idempotency_key), [request.virtual_object_key, message]
 
 
 class AwakeableHolder(VirtualObject):

@@ -238,3 +238,16 @@ async def test_awakeable_leader_transfer(world: World, key: str) -> None:
     await world.settle()
 
     assert [await world.door.result(each) for each in sent] == [f"hello {n}" for n in range(10)]
+
+
+async def test_state_patching(http: HttpWorld, key: str) -> None:
+    await http.door.call(Counter.add, key, 1)
+    body = {"object_key": key, "new_state": {"count": list(b"42")}}
+
+    answer = await http.door.admin.post("/services/Counter/state", json=body)
+
+    async def patched() -> bool:
+        return bool(await http.door.call(Counter.get, key) == 42)
+
+    assert answer.status_code == 202
+    await http.until(patched)

@@ -6,7 +6,7 @@ from collections import Counter as Tally
 from datetime import timedelta
 
 from durable import ObjectContext, RetryPolicy, State, TerminalError, VirtualObject, handler
-from tests.conformance.services import SOON, AwakeableHolder, Camel, Counter, state_named
+from tests.conformance.services import SOON, AwakeableHolder, Camel, Counter
 
 NEVER = timedelta(days=1024)
 
@@ -155,7 +155,7 @@ class NonDeterministic(VirtualObject):
 
     @handler(name="setDifferentKey")
     async def set_different_key(self, ctx: ObjectContext) -> None:
-        ctx.set(state_named("a" if self._left(ctx.key) else "b", NonDeterministic), "my-state")
+        ctx.set(State(str, default=str, name="a" if self._left(ctx.key) else "b"), "my-state")
         await self._go_on(ctx)
 
     def _left(self, key: str) -> bool:

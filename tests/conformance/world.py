@@ -42,7 +42,7 @@ def all_services() -> tuple[AnyService, ...]:
         s.Counter(),
         s.ListObject(),
         s.MapObject(),
-        s.Proxy(s.Counter, s.ListObject, features.PrivateService),
+        s.Proxy(),
         s.AwakeableHolder(),
         s.BlockAndWaitWorkflow(),
         troubles.CancelTestRunner(),

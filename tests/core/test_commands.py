@@ -12,6 +12,7 @@ from durable.core.entries import (
     CompleteAwakeable,
     Completed,
     CompletePromise,
+    GetOutput,
     GetPromise,
     GetState,
     GetStateKeys,
@@ -209,6 +210,19 @@ def test_attaching_to_oneself_leaves_nothing_behind(ledger: Ledger, caller: Resi
 
     assert effects(ledger)[-1] == Done(caller)
     assert ledger.commit.waiters == {}
+
+
+def test_an_output_is_answered_at_once(ledger: Ledger, caller: Resident) -> None:
+    running = accept(ledger, ADD)
+    done = accept(ledger, MAIL)
+    lifecycle.complete(ledger, done, OK, NOW)
+
+    assert list(commands.needs(ledger, caller, GetOutput(1, id_of(2)))) == [id_of(2)]
+    for completion, asked in enumerate((running.invocation.id, done.invocation.id, id_of(99)), 1):
+        ask(ledger, caller, GetOutput(completion, asked))
+
+    answers = [entry.outcome for entry in caller.entries if isinstance(entry, Completed)]
+    assert answers == [Success(None), OK, lifecycle.NOT_FOUND]
 
 
 # Signals

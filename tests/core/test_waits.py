@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from durable.core import commands, waits
+from durable.core.awaits import All, One
 from durable.core.entries import Attach, Call, Run
 from durable.core.invocation import Status, instance_id
 from durable.core.ledger import Ledger, Resident
@@ -81,6 +82,7 @@ def test_why_of_what_is_purged_is_nothing(ledger: Ledger, caller: Resident) -> N
 
 def test_why_stops_where_it_has_been(ledger: Ledger, caller: Resident) -> None:
     ledger.append(caller, Attach(1, caller.invocation.id))
+    caller.awaits.append(One(1))
 
     found = why(ledger, caller.invocation.id)
 
@@ -93,6 +95,7 @@ def test_why_tells_steps_and_failures(ledger: Ledger, caller: Resident) -> None:
     ledger.append(caller, Run(1, "charge"))
     ledger.append(caller, Run(2, "mail"))
     ledger.append(caller, commands.e.Completed(2, Success(b"")))
+    caller.awaits.append(All((One(1), One(2), One(3))))  # 3: not decided yet
     failing = with_status(ledger, Status.BACKING_OFF)
     ledger.change(failing, attempts=3, failure=Failure(500, "down"), due_ms=NOW)
 

@@ -10,9 +10,9 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.routing import Mount
 
-from durable import TerminalError
+from durable import InvocationNotReadyError, ObjectContext, TerminalError, WorkflowContext, generic
 from durable.errors import BadIdError, InvocationNotFoundError
-from durable.http import HttpClient, OutcomeTimeoutError
+from durable.http import HttpClient, NotOverHttpError, OutcomeTimeoutError
 from durable.ingress import UnauthorizedError, ingress
 from durable.testing import TestEngine
 from tests.http.services import AWAKEABLES, Approval, Counter, Greeter
@@ -206,3 +206,57 @@ async def test_an_engine_that_does_not_know_the_handler_says_so(client):
                 await client.call(Greeter.greet, "Ada")
 
     assert refused.value.status == 404
+
+
+async def test_an_output_is_read_without_waiting(client, engine):
+    sent = await client.send(Greeter.ask)
+    await engine.settle()
+    with pytest.raises(InvocationNotReadyError):
+        await sent.output()
+
+    await client.awakeable(AWAKEABLES[0]).resolve("42")
+    await engine.settle()
+
+    assert await sent.output() == "42"
+    failed = await client.send(Greeter.fail, 418)
+    await engine.settle()
+    with pytest.raises(TerminalError, match="tea pot"):
+        await failed.output()
+    with pytest.raises(InvocationNotFoundError):
+        await client.invocation("inv_1" + "0" * 33).output()
+    with pytest.raises(BadIdError):
+        await client.invocation("foo").output()
+
+
+async def test_an_invocation_is_found_by_its_names(client, engine):
+    sent = await client.send(Approval.run, "o/1", "book")
+    once = Counter.add.options(idempotency_key="x")
+    await client.call(once, "k/1", 3)
+
+    assert (await client.lookup(Approval.run, "o/1")).id == sent.id
+    assert await (await client.lookup(once, "k/1")).output() == 3
+    assert await (await engine.lookup(once, "k/1")).output() == 3
+    with pytest.raises(ValueError, match="has an id of its own"):
+        await client.lookup(Counter.add, "k")
+    with pytest.raises(ValueError, match="the ingress says who calls"):
+        await client.lookup(once.options(identity="jane"), "k")
+
+
+async def test_a_handler_can_be_called_by_its_names(client):
+    assert await client.call(generic("Greeter", "greet"), b'"Ada"') == b'"hello Ada"'
+    assert await client.call(generic("Greeter", "reverse"), b"abc") == b"cba"
+    assert await client.call(generic("Counter", "add", ObjectContext), "k", b"3") == b"3"
+    assert (await client.send(generic("Approval", "run", WorkflowContext), "k", b'"book"')).id.startswith("inv_1")
+
+
+async def test_an_awakeable_is_rejected_with_status_500_only(client, engine):
+    sent = await client.send(Greeter.ask)
+    await engine.settle()
+    with pytest.raises(NotOverHttpError, match="rejected with status 500, not 404"):
+        await client.awakeable(AWAKEABLES[0]).reject("no", status=404)
+
+    await engine.awakeable(AWAKEABLES[0]).reject("no", status=404)
+
+    with pytest.raises(TerminalError) as rejected:
+        await sent.result()
+    assert rejected.value.status == 404

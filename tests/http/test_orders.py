@@ -105,13 +105,14 @@ async def test_the_admin_app_carries_orders_out(engine):
     async with HttpClient(url, admin_url=f"{url}/admin", admin_token="inside", transport=transport) as client:
         sent = await client.send(Approval.run, "w", "order 1")
         await engine.settle()
-        before = await sent.status()
+        before, why = await sent.status(), await sent.why()
         await sent.kill()
         await sent.purge()
         with pytest.raises(InvocationNotFoundError):
             await sent.status()
 
     assert before == "running"
+    assert str(why).endswith("is running\n  promise 'decision' is not completed")
 
 
 async def test_the_admin_app_refuses_what_cannot_be_done(engine):

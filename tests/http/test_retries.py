@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from durable import EngineStoppedError, TerminalError
+from durable.errors import InvocationStateError
 from durable.http import HttpClient, UnansweredError
 from durable.ingress import ingress
 from tests.http.services import AWAKEABLES, Approval, Counter, Greeter
@@ -179,7 +180,7 @@ async def test_an_awakeable_may_be_completed_twice(engine):
 
 
 async def test_an_order_is_repeated_only_if_it_cannot_have_arrived():
-    client, script, _ = scripted(httpx.ConnectError("refused"), error(425), DONE)
+    client, script, _ = scripted(httpx.ConnectError("refused"), error(429), DONE)
     await client.invocation(BUSY).cancel()
     assert len(script.requests) == 3
 
@@ -187,6 +188,15 @@ async def test_an_order_is_repeated_only_if_it_cannot_have_arrived():
     with pytest.raises(UnansweredError, match="look at its status"):
         await client.invocation(BUSY).cancel()
     assert len(script.requests) == 1
+
+
+async def test_what_has_not_started_is_not_waited_for():
+    client, script, _ = scripted(error(425), DONE)
+
+    with pytest.raises(InvocationStateError) as early:
+        await client.invocation(BUSY).resume()
+
+    assert (early.value.status, len(script.requests)) == (425, 1)
 
 
 async def test_a_request_that_is_no_http_is_not_repeated():

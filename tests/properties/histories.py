@@ -15,6 +15,7 @@ from durable.core.entries import (
     ClearState,
     CompleteAwakeable,
     CompletePromise,
+    GetOutput,
     GetPromise,
     PeekPromise,
     Run,
@@ -194,6 +195,10 @@ def _attach(world: World, data: st.DataObject, completion: int) -> Attach:
     return Attach(completion, data.draw(st.sampled_from([*world.memory.ids, NOBODY])))
 
 
+def _output(world: World, data: st.DataObject, completion: int) -> GetOutput:
+    return GetOutput(completion, data.draw(st.sampled_from([*world.memory.ids, NOBODY])))
+
+
 def _signal(world: World, data: st.DataObject, completion: int) -> SendSignal:
     return SendSignal(data.draw(st.sampled_from([*world.memory.ids, NOBODY])), data.draw(signals), Success())
 
@@ -226,5 +231,5 @@ def _write(world: World, data: st.DataObject, completion: int) -> AnyCommand:
     return data.draw(st.sampled_from(written))
 
 
-_ANYWHERE: tuple[Maker, ...] = (_call, _call, _send, _sleep, _attach, _attach, _signal, _signal, _awakeable, _run)
+_ANYWHERE: tuple[Maker, ...] = (_call, _call, _send, _sleep, _attach, _attach, _output, _signal, _awakeable, _run)
 _ON_A_KEY: tuple[Maker, ...] = (_get, _peek, _settle, _write, _write, _write)

@@ -131,6 +131,18 @@ def attach(world: World) -> Program:
     return program
 
 
+def output(world: World) -> Program:
+    async def program(ctx: Context) -> object:
+        sent = ctx.send(Counter.add_slowly, "k", 4)
+        try:
+            early = await ctx.output(sent.id, int)
+        except TerminalError as error:
+            early = error.status
+        return [early, await ctx.attach(sent.id, int), await ctx.output(sent.id, int)]
+
+    return program
+
+
 def attach_to_nothing(world: World) -> Program:
     async def program(ctx: Context) -> object:
         try:
@@ -187,6 +199,7 @@ CASES = [
     Case("complete awakeable", complete_awakeable, "['self', 'self']"),
     Case("signal", signal, "[1, 2]"),
     Case("attach", attach, "4", pass_time),
+    Case("output", output, "[470, 4, 4]", pass_time),
     Case("attach to nothing", attach_to_nothing, "404"),
     Case("workflow and promise", workflow, "'yes'", decide),
     Case("promises", promises, "[None, 'no', 'no']"),

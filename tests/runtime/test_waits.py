@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from durable import Context, ObjectContext, Options, Service, TerminalError, VirtualObject, handler
+from durable import Context, ObjectContext, Options, Service, TerminalError, VirtualObject, handler, select
 from durable.testing import TestEngine
 from tests.runtime.flows import Approval, Counter
 
@@ -92,7 +92,7 @@ async def test_why_follows_keys_calls_and_timers() -> None:
         sent = await engine.send(Knot.call, "a", ["b"])
         await engine.settle()
 
-        why = await engine.door.why(sent.id)
+        why = await sent.why()
 
         lines = [line.strip().split(" (")[0] for line in str(why).splitlines()]
         assert lines == [
@@ -117,7 +117,7 @@ async def test_why_names_promises_schedules_and_pauses() -> None:
         await engine.settle()
         await paused.pause()
 
-        said = [str((await engine.door.why(each.id)).reasons[0].what) for each in (run, later, paused)]
+        said = [str((await each.why()).reasons[0].what) for each in (run, later, paused)]
 
         assert said == [
             "promise 'answer' is not completed",
@@ -131,4 +131,37 @@ async def test_nothing_holds_back_what_is_completed() -> None:
         sent = await engine.send(Counter.add, "k", 1)
         await sent.result()
 
-        assert (await engine.door.why(sent.id)).reasons == []
+        assert (await sent.why()).reasons == []
+
+
+class Asker(Service):
+    @handler
+    async def ask(self, ctx: Context) -> str:
+        first, second = ctx.awakeable(str), ctx.awakeable(str)
+        name, answer = await select(first=first, second=second, told=ctx.signal("told", str)).or_timeout(HOUR)
+        return f"{name}: {answer}"
+
+
+@pytest.mark.parametrize("inactivity", [timedelta(0), HOUR])
+async def test_why_names_awakeables_and_signals(inactivity: timedelta) -> None:
+    options = Options(inactivity=inactivity)
+    async with TestEngine(Asker(), options=options) as engine:
+        sent = await engine.send(Asker.ask)
+        await engine.settle()
+        before = await sent.why()
+
+        async with TestEngine(Asker(), options=options, after=engine) as restarted:
+            await restarted.settle()
+            after = await restarted.invocation(sent.id).why()
+            await restarted.invocation(sent.id).signal("told", "yes")
+
+            assert await restarted.invocation(sent.id).result() == "told: yes"
+
+    said = [reason.what for reason in before.reasons]
+    assert said == [
+        "awakeable 1 of this invocation is not completed",
+        "awakeable 2 of this invocation is not completed",
+        "signal 'told' has not arrived",
+        "a timer has not fired",
+    ]
+    assert [reason.what for reason in after.reasons] == said

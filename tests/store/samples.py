@@ -12,6 +12,7 @@ from durable.core.entries import (
     CompletePromise,
     Control,
     Entry,
+    GetOutput,
     GetPromise,
     GetState,
     GetStateKeys,
@@ -77,6 +78,7 @@ FULL = invocation(
     attempts=3,
     failing_since_ms=1_500,
     failure=Failure(503, "no card reader", {"till": "4"}),
+    awaiting=[1, -17, "go\0001"],
 )
 
 ENTRIES: list[Entry] = [
@@ -97,6 +99,7 @@ ENTRIES: list[Entry] = [
     SendSignal(id_of(4), "go", Success()),
     CompleteAwakeable(id_of(4), 17, Failure(409, "late"), 5),
     Attach(7, id_of(5)),
+    GetOutput(8, id_of(5)),
     Control(9, "restart", id_of(3), 2, id_of(4)),
     Completed(1, Success(b"")),
     Completed(2, Failure(500, "broken", {"why": "?"})),

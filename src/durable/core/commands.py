@@ -26,6 +26,8 @@ def needs(ledger: Ledger, resident: Resident, command: e.AnyCommand) -> Iterator
             if request is not None:
                 yield from lifecycle.accept_needs(request, command.invocation_id)
                 yield from _wait_needs(ledger, resident, command, request)
+        case e.GetOutput():
+            yield command.invocation_id
         case e.Attach() | e.SendSignal() | e.CompleteAwakeable() | e.Control():
             yield command.invocation_id
             yield from _target_needs(ledger, resident, command)
@@ -67,7 +69,7 @@ def apply(ledger: Ledger, resident: Resident, command: e.AnyCommand, now_ms: int
     match command:
         case e.Sleep():
             ledger.arm(resident, command.due_ms, command.completion)
-        case e.Call() | e.Send() | e.Attach() | e.SendSignal() | e.CompleteAwakeable() | e.Control():
+        case e.Call() | e.Send() | e.Attach() | e.GetOutput() | e.SendSignal() | e.CompleteAwakeable() | e.Control():
             _reach(ledger, resident, command, now_ms)
         case e.SetState() | e.ClearState() | e.ClearAllState():
             _write_state(ledger, resident, command)
@@ -80,7 +82,7 @@ def apply(ledger: Ledger, resident: Resident, command: e.AnyCommand, now_ms: int
 def _reach(
     ledger: Ledger,
     resident: Resident,
-    command: e.Call | e.Send | e.Attach | e.SendSignal | e.CompleteAwakeable | e.Control,
+    command: e.Call | e.Send | e.Attach | e.GetOutput | e.SendSignal | e.CompleteAwakeable | e.Control,
     now_ms: int,
 ) -> None:
     """What touches another invocation."""
@@ -91,6 +93,8 @@ def _reach(
             _send(ledger, resident, command, now_ms)
         case e.Attach():
             _attach_anew(ledger, resident, command, now_ms)
+        case e.GetOutput():
+            _get_output(ledger, resident, command, now_ms)
         case e.SendSignal() | e.CompleteAwakeable():
             target = _recipient(ledger, command)
             if target is not None:
@@ -112,9 +116,8 @@ def _request(ledger: Ledger, resident: Resident, command: e.Call | e.Send) -> Re
         return None
     caller = Caller(resident.invocation.id, command.completion) if isinstance(command, e.Call) else None
     return msgspec.structs.replace(
-        rule.request(command.target, command.payload, command.headers),
+        rule.request(command.target, command.payload, command.headers, command.idempotency_key),
         identity=resident.invocation.request.identity,
-        idempotency_key=command.idempotency_key,
         caller=caller,
         invoked_by=resident.invocation.id,
         version=resident.invocation.request.version,
@@ -175,6 +178,12 @@ def _attach(ledger: Ledger, awaited: InvocationId, caller: Caller, now_ms: int) 
         lifecycle.answer(ledger, caller, resident.invocation.outcome, now_ms)
     else:
         ledger.wait_for(resident, caller)
+
+
+def _get_output(ledger: Ledger, resident: Resident, command: e.GetOutput, now_ms: int) -> None:
+    asked = ledger.find(command.invocation_id)
+    outcome = lifecycle.NOT_FOUND if asked is None else asked.invocation.outcome
+    lifecycle.answer(ledger, Caller(resident.invocation.id, command.completion), outcome or Success(None), now_ms)
 
 
 def _control(ledger: Ledger, resident: Resident, command: e.Control, now_ms: int) -> None:

@@ -153,6 +153,12 @@ class Attach(Question, frozen=True, tag="attach"):
     invocation_id: InvocationId
 
 
+class GetOutput(Question, frozen=True, tag="output"):
+    """Answered at once: with the outcome, or with ``Success(None)`` if there is none yet."""
+
+    invocation_id: InvocationId
+
+
 class Control(Question, frozen=True, tag="control"):
     """What a handler does to another invocation as a person might; answered with the id of a restarted one."""
 
@@ -195,6 +201,7 @@ AnyCommand = (
     | SendSignal
     | CompleteAwakeable
     | Attach
+    | GetOutput
     | Control
 )
 Entry = AnyCommand | Notification

@@ -112,6 +112,8 @@ class Invocation(msgspec.Struct, frozen=True, kw_only=True):
     failing_since_ms: int | None = None
     failure: Failure | None = None
     """The last attempt's."""
+    awaiting: list[int | str] | None = None
+    """While it is suspended, for what: completion ids, minus signal indexes, and slots of named signals."""
     outcome: Outcome | None = None
     expires_ms: int | None = None
     """When its record may go; ``None`` until it completes."""

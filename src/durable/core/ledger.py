@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from durable.core.awaits import Await
 from durable.core.entries import Attach, Call, Command, Completed, Entry, Signalled, Target
 from durable.core.ids import CANCEL, InvocationId
 from durable.core.invocation import (
@@ -36,15 +37,21 @@ class Rule(NamedTuple):
     retention_ms: int
     journal_retention_ms: int | None = None
     strict_idempotency: bool = True
+    idempotency_retention_ms: int | None = None
+    """If a call with an idempotency key is kept for another time than the others."""
 
-    def request(self, target: Target, payload: bytes, headers: Mapping[str, str]) -> Request:
+    def request(
+        self, target: Target, payload: bytes, headers: Mapping[str, str], idempotency_key: str | None
+    ) -> Request:
         """A call of the handler, as far as the handler decides."""
+        other_ms = None if idempotency_key is None else self.idempotency_retention_ms
         return Request(
             target=target,
             kind=self.kind,
             payload=payload,
             headers=dict(headers),
-            retention_ms=self.retention_ms,
+            idempotency_key=idempotency_key,
+            retention_ms=self.retention_ms if other_ms is None else other_ms,
             journal_retention_ms=self.journal_retention_ms,
             strict_idempotency=self.strict_idempotency,
         )
@@ -57,7 +64,7 @@ Directory = Mapping[tuple[str, str], Rule]
 class Resident:
     """An invocation in memory."""
 
-    __slots__ = ("answered", "asked", "entries", "invocation", "number", "progressed", "purged", "waiters")
+    __slots__ = ("answered", "asked", "awaits", "entries", "invocation", "number", "progressed", "purged", "waiters")
 
     def __init__(self, invocation: Invocation, entries: list[Entry], waiters: list[Caller]) -> None:
         self.invocation = invocation
@@ -66,6 +73,8 @@ class Resident:
         self.waiters = waiters
         self.number = 0
         """The last decision that changed it."""
+        self.awaits: list[Await] = []
+        """What its attempt waits for."""
         self.progressed = False
         """Whether its journal grew since its last attempt failed."""
         self.purged = False

@@ -73,12 +73,18 @@ def notify(ledger: Ledger, resident: Resident, entry: Notification, now_ms: int)
 
 def start(ledger: Ledger, resident: Resident, now_ms: int) -> None:
     """From suspended, backing off or paused: a new attempt."""
-    ledger.change(resident, status=Status.RUNNING, due_ms=None, modified_ms=now_ms)
+    ledger.change(resident, status=Status.RUNNING, due_ms=None, awaiting=None, modified_ms=now_ms)
     ledger.effects.append(Start(resident))
 
 
 def suspend(ledger: Ledger, resident: Resident, now_ms: int) -> None:
-    ledger.change(resident, status=Status.SUSPENDED, modified_ms=now_ms)
+    ledger.change(resident, status=Status.SUSPENDED, awaiting=awaited_slots(resident), modified_ms=now_ms)
+
+
+def awaited_slots(resident: Resident) -> list[int | str]:
+    """What its attempt waits for, and has no answer to."""
+    slots = (slot for tree in resident.awaits for slot in tree.slots())
+    return [slot for slot in dict.fromkeys(slots) if slot not in resident.answered]
 
 
 def complete_needs(ledger: Ledger, resident: Resident) -> Iterator[Needed]:

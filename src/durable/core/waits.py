@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
+from durable.core import lifecycle
 from durable.core.entries import GetPromise, Question, Run, Sleep, Target
-from durable.core.ids import InvocationId, write_invocation
+from durable.core.ids import FIRST_AWAKEABLE, InvocationId, write_invocation
 from durable.core.invocation import InstanceId, Invocation, Status, instance_id
 from durable.core.ledger import Ledger, Resident
 from durable.core.lifecycle import Needed
@@ -145,15 +146,23 @@ def _reasons(ledger: Ledger, resident: Resident, above: frozenset[InvocationId])
             yield Reason(f"attempt {invocation.attempts} failed: {_failure(invocation)}", invocation.due_ms)
         case Status.PAUSED:
             yield Reason(f"it is paused: {_failure(invocation)}")
-        case Status.RUNNING | Status.SUSPENDED:
-            for question in _open(resident):
-                yield _question(ledger, resident, question, above)
+        case Status.RUNNING:
+            yield from _slots(ledger, resident, lifecycle.awaited_slots(resident), above)
+        case Status.SUSPENDED:
+            yield from _slots(ledger, resident, invocation.awaiting or (), above)
 
 
-def _open(resident: Resident) -> Iterator[Question]:
-    for entry in resident.entries:
-        if isinstance(entry, Question) and entry.completion not in resident.answered:
-            yield entry
+def _slots(
+    ledger: Ledger, resident: Resident, slots: Iterable[int | str], above: frozenset[InvocationId]
+) -> Iterator[Reason]:
+    questions = {entry.completion: entry for entry in resident.entries if isinstance(entry, Question)}
+    for slot in slots:
+        if isinstance(slot, str):
+            yield Reason(f"signal {slot.partition(chr(0))[0]!r} has not arrived")
+        elif slot < 0:
+            yield Reason(f"awakeable {-slot - FIRST_AWAKEABLE + 1} of this invocation is not completed")
+        elif slot in questions:
+            yield _question(ledger, resident, questions[slot], above)
 
 
 def _held_back(ledger: Ledger, invocation: Invocation, above: frozenset[InvocationId]) -> Reason:

@@ -78,6 +78,9 @@ class HttpClient(Client):
         id = await self._door.send(outbound(handler, args, kwargs), delay)
         return Invocation(self._door, id, handler.decode_output)
 
+    async def lookup(self, handler: Handler[..., T], key: str | None = None, /) -> Invocation[T]:
+        return Invocation(self._door, await self._door.lookup(handler, key), handler.decode_output)
+
 
 def _server(url: str, token: str | None) -> Server:
     parsed = httpx.URL(url)

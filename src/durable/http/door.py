@@ -6,10 +6,12 @@ from datetime import timedelta
 
 from durable.core.entries import Verb
 from durable.core.outcome import Failure, Outcome
+from durable.core.waits import Why
 from durable.errors import InvocationNotFoundError
+from durable.handlers import Handler
 from durable.http import replies
 from durable.http.errors import NotOverHttpError, OutcomeTimeoutError
-from durable.http.requests import Outbound, segment
+from durable.http.requests import Outbound, lookup, segment
 from durable.http.wire import Answer, Ask, Server, Wire, from_invocation, goes_on
 
 
@@ -36,6 +38,10 @@ class HttpDoor:
         answer = await self.wire.ask(outbound.send(self._ingress, delay), self.wire.deadline())
         return replies.invocation_id(answer.response)
 
+    async def lookup(self, handler: Handler[..., object], key: str | None) -> str:
+        answer = await self.wire.ask(lookup(self._ingress, handler, key), self.wire.deadline())
+        return replies.invocation_id(answer.response)
+
     # -- durable.client.Door
 
     async def outcome(self, id: str, /) -> Outcome:
@@ -49,8 +55,17 @@ class HttpDoor:
             raise InvocationNotFoundError
         return replies.outcome(response)
 
+    async def output(self, id: str, /) -> Outcome | None:
+        response = (await self._get(f"invocation/{segment(id)}/output")).response
+        if response.status_code == 470 and not from_invocation(response):
+            return None
+        replies.check_id_known(response)
+        return replies.outcome(response)
+
     async def complete_awakeable(self, id: str, outcome: Outcome, /) -> None:
         if isinstance(outcome, Failure):
+            if outcome.status != 500:
+                raise NotOverHttpError(f"over HTTP an awakeable is rejected with status 500, not {outcome.status}")
             verb, body = "reject", outcome.message.encode()
         else:
             verb, body = "resolve", outcome.value or b""
@@ -61,6 +76,9 @@ class HttpDoor:
 
     async def status(self, id: str, /) -> str:
         return replies.status((await self._ask_admin("GET", "status", id, "")).response)
+
+    async def why(self, id: str, /) -> Why:
+        return replies.why((await self._ask_admin("GET", "why", id, "/why")).response)
 
     async def cancel(self, id: str, /) -> None:
         replies.check_done((await self._ask_admin("PATCH", "cancel", id, "/cancel")).response)
@@ -95,6 +113,7 @@ class HttpDoor:
             method=method,
             path=f"/invocations/{segment(id)}{path}",
             repeatable=method == "GET",
+            settled_by=frozenset({425}),  # it has not started: that may take days
             again="look at its status before you ask again",
         )
         return await self.wire.ask(ask, self.wire.deadline())

@@ -8,6 +8,7 @@ import httpx
 import msgspec
 
 from durable.core.outcome import Failure, Outcome, Success
+from durable.core.waits import Why
 from durable.errors import BadIdError, InvocationNotFoundError, InvocationStateError, TerminalError
 from durable.http.wire import from_invocation
 
@@ -69,7 +70,7 @@ def check_done(response: httpx.Response) -> None:
     failure = _failure(response)
     if response.status_code == 404:
         raise InvocationNotFoundError(failure.message)
-    if response.status_code in (409, 410, 422):
+    if response.status_code in (409, 410, 422, 425):
         raise InvocationStateError(failure.message, status=failure.status)
     raise failure.error()
 
@@ -77,6 +78,11 @@ def check_done(response: httpx.Response) -> None:
 def status(response: httpx.Response) -> str:
     check_done(response)
     return _decode(response, _Status).status
+
+
+def why(response: httpx.Response) -> Why:
+    check_done(response)
+    return _decode(response, Why)
 
 
 def restarted_id(response: httpx.Response) -> str:

@@ -12,7 +12,7 @@ import msgspec
 
 from durable.core.entries import Target
 from durable.core.invocation import Kind
-from durable.handlers import Handler
+from durable.handlers import Handler, check_handler
 from durable.http.wire import Ask, Server
 
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -75,20 +75,38 @@ class Outbound(msgspec.Struct, frozen=True, kw_only=True):
 
 def outbound(handler: Handler[..., object], args: tuple[object, ...], kwargs: Mapping[str, object]) -> Outbound:
     """A call of ``handler`` with these arguments; without an idempotency key it gets a random one."""
-    _check_handler(handler)
-    if handler.identity is not None:
-        raise ValueError(f"{handler} cannot be called as {handler.identity!r} over HTTP: the ingress says who calls")
+    check_handler(handler)
+    _check_anonymous(handler)
     outgoing = handler.outgoing(args, kwargs)
     workflow = handler.kind is Kind.WORKFLOW
     headers = {_checked_name(name): _checked_value(name, value) for name, value in outgoing.headers.items()}
     if not workflow:
         headers["idempotency-key"] = _checked_key(outgoing.idempotency_key or uuid4().hex)
     # An empty body with a content type would be refused: that is for bodies that were forgotten.
-    if outgoing.payload or handler.raw_input:
-        headers["content-type"] = "application/octet-stream" if handler.raw_input else "application/json"
+    media_type = handler.media_type or ("application/octet-stream" if handler.raw_input else "application/json")
+    if outgoing.payload or media_type != "application/json":
+        headers["content-type"] = media_type
     return Outbound(
         target=outgoing.target, payload=outgoing.payload, headers=headers, workflow=workflow, joins=handler.attach
     )
+
+
+def lookup(server: Server, handler: Handler[..., object], key: str | None) -> Ask:
+    """For the id that a call has by its names; asked of the ingress, for it depends on who asks."""
+    check_handler(handler)
+    _check_anonymous(handler)
+    target = handler.named_target(key)
+    if handler.kind is Kind.WORKFLOW:
+        body = {"target": "workflow", "workflowName": target.service, "workflowKey": target.key}
+    else:
+        keyed = {} if target.key is None else {"key": target.key}
+        names = {"service": target.service, "handler": target.handler, **keyed}
+        body = {
+            "target": "idempotentInvocation",
+            **names,
+            "idempotencyKey": _checked_key(handler.idempotency_key or ""),
+        }
+    return Ask(server=server, method="POST", path="/restate/lookup", content=msgspec.json.encode(body))
 
 
 def segment(text: str) -> str:
@@ -97,9 +115,9 @@ def segment(text: str) -> str:
     return encoded.replace(".", "%2E") if encoded in (".", "..") else encoded
 
 
-def _check_handler(handler: object) -> None:
-    if not isinstance(handler, Handler):
-        raise TypeError(f"{handler!r} is not a handler; name one by its class: Greeter.greet")
+def _check_anonymous(handler: Handler[..., object]) -> None:
+    if handler.identity is not None:
+        raise ValueError(f"{handler} cannot be called as {handler.identity!r} over HTTP: the ingress says who calls")
 
 
 def _checked_name(name: str) -> str:

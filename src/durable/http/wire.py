@@ -51,6 +51,8 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     """The reply may take as long as there is time: the server is told how long that is."""
     repeatable: bool = True
     """Two of it are as good as one. Otherwise it is sent again only if the first cannot have arrived."""
+    settled_by: frozenset[int] = frozenset()
+    """Statuses that would pass elsewhere."""
     again: str = "send it again"
     """What a caller can do who got no answer."""
 
@@ -83,7 +85,7 @@ class Wire:
         doubtful = False
         for attempt in count(1):
             came = await self._attempt(ask, deadline - self.now())
-            if isinstance(came, httpx.Response) and not _passing(came):
+            if isinstance(came, httpx.Response) and (came.status_code in ask.settled_by or not _passing(came)):
                 return Answer(came, doubtful)
             doubtful = doubtful or not _never_arrived(came)
             pause = _pause(came, attempt)

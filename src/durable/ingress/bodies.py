@@ -1,11 +1,16 @@
-"""Bodies: read up to a limit, and checked against what the handler takes. Never parsed: they are passed through."""
+"""Bodies: read up to a limit. A handler's is checked, and never parsed; what an admin route takes is decoded."""
 
 from __future__ import annotations
 
+from typing import TypeVar
+
+import msgspec
 from starlette.requests import Request
 
 from durable.ingress.refusal import Refusal
 from durable.runtime.outside import HandlerInfo
+
+T = TypeVar("T")
 
 
 class TooLarge(Refusal):
@@ -23,6 +28,19 @@ async def read_body(request: Request, limit: int) -> bytes:
         if len(body) > limit:
             raise TooLarge
     return bytes(body)
+
+
+async def read_json(request: Request, decoder: msgspec.json.Decoder[T], limit: int) -> T:
+    """What an admin route takes: a body that says that it is JSON, and is."""
+    if _media_type(request.headers.get("content-type", "")) != "application/json":
+        raise Refusal(415, "Expected request with `Content-Type: application/json`")
+    body = await read_body(request, limit)
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise Refusal(422, f"the body is not what is taken here: {error}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Refusal(400, f"the body is not JSON: {error}") from error
 
 
 def _announced(request: Request) -> int:

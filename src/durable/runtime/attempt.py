@@ -66,6 +66,7 @@ class Attempt:
         self._state = _view(resident, instance)
         self._unbegun: list[tuple[e.Run, Step]] = []
         self._wakeups: list[asyncio.Future[None]] = []
+        self._awaits = resident.awaits = list[Await]()
         self._children: list[tuple[int, InvocationId]] = []
         self._named: dict[str, int] = {}
         self._cancels = 0
@@ -216,6 +217,11 @@ class Attempt:
         self._issue(e.Attach(completion, _read_id(invocation_id)))
         return One(completion)
 
+    def output(self, invocation_id: str, /) -> One:
+        completion = self.journal.next_completion()
+        self._issue(e.GetOutput(completion, _read_id(invocation_id)))
+        return One(completion)
+
     def get(self, name: str, /) -> tuple[bytes | None, Known]:
         command = self._issue(e.GetState(name, self._state.get(name), self.journal.heard))
         return command.value, _known(command.seen)
@@ -259,11 +265,11 @@ class Attempt:
             self._raise_if_cancelled(settled)
             if settled is not None:
                 return
-            await self._progress()
+            await self._progress(awaited)
 
     # -- how
 
-    async def _progress(self) -> None:
+    async def _progress(self, awaited: Await) -> None:
         """Have everything decided and every step begun; then wait, unless that brought a notification."""
         heard = self.journal.heard
         await self._host.flush(self)
@@ -272,11 +278,13 @@ class Attempt:
             return
         future = asyncio.get_running_loop().create_future()
         self._wakeups.append(future)
+        self._awaits.append(awaited)
         if self.waiting:
             self._host.parked(self)
         try:
             await future
         finally:
+            self._awaits.remove(awaited)
             if future in self._wakeups:  # the handler stopped waiting by itself
                 self._wakeups.remove(future)
 

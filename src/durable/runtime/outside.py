@@ -124,6 +124,10 @@ class Outside:
         async with self._kernel.residency.hold(lambda: (parsed,)):
             return await self._outcome(self._found(parsed))
 
+    async def output(self, id: str) -> Outcome | None:
+        """How it ended, or ``None`` if it has not."""
+        return (await self.look(id)).outcome
+
     async def peek(self, id: str) -> Peeked | None:
         try:
             invocation = await self.look(id)
@@ -139,6 +143,14 @@ class Outside:
             invocation = resident.invocation
             await self._kernel.durable(resident)
             return invocation
+
+    async def state(self, service: str, key: str) -> Mapping[str, bytes]:
+        """Of one key, by name: as it is on the disk, or newer."""
+        async with self._kernel.residency.hold(lambda: ((service, key),)):
+            instance = self._kernel.ledger.instances[service, key]
+            state = dict(instance.state)
+            await self._kernel.writer.until(instance.number)
+            return state
 
     async def status(self, id: str) -> str:
         return (await self.look(id)).status
@@ -231,9 +243,8 @@ class Outside:
         if rule is None:
             raise unknown_handler(target).error()
         return msgspec.structs.replace(
-            rule.request(target, submission.payload, submission.headers),
+            rule.request(target, submission.payload, submission.headers, submission.idempotency_key),
             identity=submission.identity,
-            idempotency_key=submission.idempotency_key,
             version=self._version,
         )
 

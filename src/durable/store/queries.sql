@@ -25,14 +25,14 @@ SELECT coalesce(max(place), 0) FROM invocation WHERE place IS NOT NULL AND statu
 -- accept --
 -- A number or an id that is taken must fail the commit, so there is no OR REPLACE.
 INSERT INTO invocation (n, id, service, key, handler, kind, created_ms, crc, request, status, place, due_ms,
-    attempts, failing_since_ms, failure, outcome, outcome_crc, modified_ms, expires_ms, journal_expires_ms, journal_kept,
-    detached)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    attempts, failing_since_ms, failure, awaiting, outcome, outcome_crc, modified_ms, expires_ms, journal_expires_ms,
+    journal_kept, detached)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- change --
 -- A request never changes; its columns are left alone.
-UPDATE invocation SET status = ?, place = ?, due_ms = ?, attempts = ?, failing_since_ms = ?, failure = ?, outcome = ?,
-    outcome_crc = ?, modified_ms = ?, expires_ms = ?, journal_expires_ms = ?, journal_kept = ?, detached = ?
+UPDATE invocation SET status = ?, place = ?, due_ms = ?, attempts = ?, failing_since_ms = ?, failure = ?, awaiting = ?,
+    outcome = ?, outcome_crc = ?, modified_ms = ?, expires_ms = ?, journal_expires_ms = ?, journal_kept = ?, detached = ?
 WHERE n = ?
 
 -- append --
@@ -100,7 +100,7 @@ DELETE FROM invocation WHERE n = ?
 -- invocation --
 -- By id, which is what the outside knows.
 SELECT n, id, request, crc, status, created_ms, modified_ms, place, due_ms, attempts, failing_since_ms, failure,
-    outcome, outcome_crc, expires_ms, journal_expires_ms, journal_kept, detached
+    awaiting, outcome, outcome_crc, expires_ms, journal_expires_ms, journal_kept, detached
 FROM invocation WHERE id = ?
 
 -- journal --

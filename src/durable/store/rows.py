@@ -24,6 +24,7 @@ T = TypeVar("T")
 _encode = msgspec.msgpack.Encoder().encode
 _request = msgspec.msgpack.Decoder(Request).decode
 _failure = msgspec.msgpack.Decoder(Failure).decode
+_slots = msgspec.msgpack.Decoder(list[int | str]).decode
 _outcome: Callable[[bytes], Outcome] = msgspec.msgpack.Decoder[Outcome](Outcome).decode
 _numbers = struct.Struct(">qq").pack
 
@@ -72,6 +73,7 @@ def _changing(row: Invocation) -> Row:
         row.attempts,
         row.failing_since_ms,
         None if row.failure is None else _encode(row.failure),
+        None if row.awaiting is None else _encode(row.awaiting),
         outcome,
         _outcome_crc(row.n, outcome),
         row.modified_ms,
@@ -117,7 +119,7 @@ def _named_crc(key: tuple[str, str, str], value: bytes) -> int:
 def read_invocation(row: Row) -> Invocation:
     """The row of the query ``invocation``; :class:`DamagedError` if it is not what was written."""
     n, id, request, crc, status, created, modified, place, due, attempts, since, failure, *rest = row
-    outcome, outcome_crc, end, journal_end, journal_kept, detached = rest
+    awaiting, outcome, outcome_crc, end, journal_end, journal_kept, detached = rest
     what = f"invocation {write_invocation(id)} (number {n})"
     _verify(crc == _request_crc(n, id, request), f"the request of {what}")
     _verify(outcome_crc == _outcome_crc(n, outcome), f"the outcome of {what}")
@@ -133,6 +135,7 @@ def read_invocation(row: Row) -> Invocation:
         attempts=attempts,
         failing_since_ms=since,
         failure=None if failure is None else _decode(_failure, failure, f"the last failure of {what}"),
+        awaiting=None if awaiting is None else _decode(_slots, awaiting, f"what {what} waits for"),
         outcome=None if outcome is None else _decode(_outcome, outcome, f"the outcome of {what}"),
         expires_ms=end,
         journal_expires_ms=journal_end,

@@ -24,6 +24,7 @@ CREATE TABLE invocation (
     attempts INTEGER NOT NULL,
     failing_since_ms INTEGER,
     failure BLOB,
+    awaiting BLOB,  -- of a suspended one: what it waits for
     outcome BLOB,
     outcome_crc INTEGER NOT NULL,
     created_ms INTEGER NOT NULL,

@@ -24,7 +24,6 @@ from tests.ingress.admin.services import UNKNOWN, AdminEngine
         ("POST", "/query", "there is no SQL over HTTP, "),
         ("PUT", "/limits/rules", "there are no virtual queues and no limits"),
         ("POST", "/vqueues/vq_1/pause", "there are no virtual queues and no limits"),
-        ("POST", "/services/Counter/state", "state cannot be changed from outside, "),
         ("POST", "/internal/services/Counter/serdes/decode/x", "payloads are JSON or plain bytes, "),
     ],
 )

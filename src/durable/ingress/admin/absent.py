@@ -13,7 +13,6 @@ _ABSENT = {
     ),
     r"/query": "there is no SQL over HTTP, GET /invocations/{id} tells what is known of one",
     r"/limits/.*|/vqueues/.*": "there are no virtual queues and no limits",
-    r"/services/[^/]+/state": "state cannot be changed from outside, write a handler that changes it",
     r"/internal/services/.*": "payloads are JSON or plain bytes, there is nothing to decode",
 }
 _WHY = [(re.compile(pattern), why) for pattern, why in _ABSENT.items()]

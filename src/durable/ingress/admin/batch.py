@@ -15,7 +15,7 @@ from durable.ingress.admin import replies
 from durable.ingress.admin.door import AdminDoor
 from durable.ingress.admin.queries import no_deployment
 from durable.ingress.admin.verbs import Done, Name, Order, carry_out, invalid
-from durable.ingress.bodies import read_body
+from durable.ingress.bodies import read_json
 from durable.ingress.refusal import Refusal
 
 LARGEST = 1000
@@ -51,7 +51,7 @@ _decoder = msgspec.json.Decoder(_Posted)
 
 async def carry_out_all(door: AdminDoor, name: Name, request: Request) -> Response:
     """Answer 200 with what was done and what was not, in the order of the request."""
-    posted = _decode(await _read(request))
+    posted = _checked(await read_json(request, _decoder, _MAX_BODY))
     result = _Result([], [])
     for start in range(0, len(posted.invocation_ids), _PAGE):
         page = posted.invocation_ids[start : start + _PAGE]
@@ -82,20 +82,7 @@ def _brief(id: str, refusal: Refusal) -> str:
     return sentence.replace("The invocation", "Invocation", 1)
 
 
-async def _read(request: Request) -> bytes:
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != replies.JSON:
-        raise Refusal(415, "Expected request with `Content-Type: application/json`")
-    return await read_body(request, _MAX_BODY)
-
-
-def _decode(body: bytes) -> _Posted:
-    try:
-        posted = _decoder.decode(body)
-    except msgspec.ValidationError as error:
-        raise Refusal(422, f"the body is not what a batch takes: {error}") from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Refusal(400, f"the body is not JSON: {error}") from error
+def _checked(posted: _Posted) -> _Posted:
     if len(posted.invocation_ids) > LARGEST:
         raise Refusal(400, f"Batch size {len(posted.invocation_ids)} exceeds maximum allowed size of {LARGEST}")
     _check_deployment(posted.deployment)

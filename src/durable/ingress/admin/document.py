@@ -26,6 +26,19 @@ _BATCH: Document = {
     },
 }
 
+_STATE: Document = {
+    "type": "object",
+    "required": ["object_key", "new_state"],
+    "properties": {
+        "object_key": {"type": "string"},
+        "new_state": {
+            "type": "object",
+            "additionalProperties": {"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": 255}},
+        },
+        "version": {"type": "string"},
+    },
+}
+
 
 def document(operations: Sequence[Operation], version: str) -> Document:
     paths: dict[str, Document] = {}
@@ -36,7 +49,7 @@ def document(operations: Sequence[Operation], version: str) -> Document:
         "info": {"title": "durable admin API", "version": version},
         "paths": paths,
         "components": {
-            "schemas": {"Error": _ERROR, "Batch": _BATCH},
+            "schemas": {"Error": _ERROR, "Batch": _BATCH, "State": _STATE},
             "responses": {"Error": _content("Why it was not done", "Error")},
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
@@ -52,8 +65,8 @@ def _operation(operation: Operation) -> Document:
         "parameters": _parameters(operation),
         "responses": responses | {"default": {"$ref": "#/components/responses/Error"}},
     }
-    if operation.takes_body:
-        described["requestBody"] = {"required": True} | _content("Which invocations", "Batch")
+    if operation.body is not None:
+        described["requestBody"] = {"required": True} | _content(operation.summary, operation.body)
     return described
 
 

@@ -8,7 +8,7 @@ from typing import Protocol
 from durable.core.entries import Verb
 from durable.core.invocation import Invocation
 from durable.core.waits import Why
-from durable.runtime.outside import Peeked, Services
+from durable.runtime.outside import Accepted, Peeked, Services, Submission
 from durable.service import AnyService
 
 
@@ -25,6 +25,14 @@ class AdminDoor(Protocol):
 
     async def look(self, id: str, /) -> Invocation:
         """The invocation as it is on the disk, or newer."""
+        ...
+
+    async def state(self, service: str, key: str, /) -> Mapping[str, bytes]:
+        """Of one key, by name: as it is on the disk, or newer."""
+        ...
+
+    async def submit(self, submission: Submission, /) -> Accepted:
+        """Return once it is on the disk."""
         ...
 
     async def why(self, id: str, /) -> Why:

@@ -9,7 +9,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from durable.ingress.admin import about, invocations, services
+from durable.ingress.admin import about, invocations, services, state
 from durable.ingress.admin.batch import carry_out_all
 from durable.ingress.admin.door import Administered
 from durable.ingress.admin.verbs import Name
@@ -25,10 +25,8 @@ class Operation(msgspec.Struct, frozen=True):
     statuses: tuple[int, ...] = (200,)
     """Of success."""
     query: tuple[str, ...] = ()
-
-    @property
-    def takes_body(self) -> bool:
-        return self.method == "POST"
+    body: str | None = None
+    """The schema of what is posted."""
 
 
 def _batch(name: Name) -> Operation:
@@ -36,7 +34,7 @@ def _batch(name: Name) -> Operation:
         return await carry_out_all(engine.door, name, request)
 
     path = f"/internal/invocations_batch_operations/{name}"
-    return Operation("POST", path, answer, f"{name} each of up to 1000 invocations")
+    return Operation("POST", path, answer, f"{name} each of up to 1000 invocations", body="Batch")
 
 
 _ONE = "/invocations/{invocation_id}"
@@ -49,6 +47,15 @@ OPERATIONS = (
     Operation("GET", "/services/{service}/handlers", services.all_handlers, "Every handler of a service"),
     Operation("GET", "/services/{service}/handlers/{handler}", services.one_handler, "One handler"),
     Operation("GET", "/services/{service}/openapi", services.document, "OpenAPI of a service, as the ingress has it"),
+    Operation("GET", "/services/{service}/state", state.show, "The state of a key, and its version", query=("key",)),
+    Operation(
+        "POST",
+        "/services/{service}/state",
+        state.replace,
+        "Replace the state of a key, in its turn",
+        (202,),
+        body="State",
+    ),
     Operation("GET", "/ui/services/{service}", services.page, "The same, to read"),
     Operation("GET", _ONE, invocations.describe, "What is known of an invocation"),
     Operation("GET", f"{_ONE}/why", invocations.why, "What it waits for, and what that waits for"),

@@ -23,7 +23,7 @@ _MODES: dict[str, Literal["cancel", "kill", "purge"]] = {
 
 def from_entry(query: QueryParams) -> int:
     """The last journal entry that a restart keeps; 0, the input, unless the query says more."""
-    text = _only(query, "from")
+    text = only(query, "from")
     if text is None:
         return 0
     if not _INDEX.fullmatch(text):
@@ -33,7 +33,7 @@ def from_entry(query: QueryParams) -> int:
 
 def mode(query: QueryParams) -> Literal["cancel", "kill", "purge"]:
     """What a DELETE means."""
-    text = _only(query, "mode")
+    text = only(query, "mode")
     if text is None:
         return "cancel"
     if text not in _MODES:
@@ -43,7 +43,7 @@ def mode(query: QueryParams) -> Literal["cancel", "kill", "purge"]:
 
 def check_deployment(query: QueryParams) -> None:
     """Refuse another deployment than the only one there is, the code that runs: the latest, and the one to keep."""
-    text = _only(query, "deployment")
+    text = only(query, "deployment")
     if text is not None and text not in ("latest", "keep"):
         if not text.startswith("dp_"):
             raise _bad("deployment", "bad format")
@@ -54,7 +54,8 @@ def no_deployment() -> Refusal:
     return Refusal(400, "The given deployment was not found: there is one, the code that runs")
 
 
-def _only(query: QueryParams, name: str) -> str | None:
+def only(query: QueryParams, name: str) -> str | None:
+    """The parameter's value, if it is there; :class:`Refusal` if it is there twice."""
     values = query.getlist(name)
     if len(values) > 1:
         raise _bad(name, "it occurs more than once")

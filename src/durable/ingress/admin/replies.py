@@ -18,8 +18,8 @@ class _Error(msgspec.Struct):
     """Restate's codes are of deployments and SDKs: no error here has one."""
 
 
-def empty(status: int) -> Response:
-    return Response(status_code=status)
+def empty(status: int, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(status_code=status, headers=headers)
 
 
 def found(body: object) -> Response:

@@ -67,17 +67,17 @@ async def all_services(engine: Administered, request: Request) -> Response:
 
 
 async def one_service(engine: Administered, request: Request) -> Response:
-    return replies.found(_service(_class(engine, request)))
+    return replies.found(_service(the_class(engine, request)))
 
 
 async def all_handlers(engine: Administered, request: Request) -> Response:
-    handlers = handlers_of(_class(engine, request))
+    handlers = handlers_of(the_class(engine, request))
     return replies.found({"handlers": [_handler(handler) for handler in handlers.values()]})
 
 
 async def one_handler(engine: Administered, request: Request) -> Response:
     name = str(request.path_params["handler"])
-    handler = handlers_of(_class(engine, request)).get(name)
+    handler = handlers_of(the_class(engine, request)).get(name)
     if handler is None:
         service = request.path_params["service"]
         raise Refusal(404, f"The requested handler '{name}' on service '{service}' does not exist")
@@ -85,16 +85,16 @@ async def one_handler(engine: Administered, request: Request) -> Response:
 
 
 async def document(engine: Administered, request: Request) -> Response:
-    cls = _class(engine, request)
+    cls = the_class(engine, request)
     return replies.found(openapi(cls, handlers_of(cls)))
 
 
 async def page(engine: Administered, request: Request) -> Response:
-    cls = _class(engine, request)
+    cls = the_class(engine, request)
     return Response(render(openapi(cls, handlers_of(cls))), media_type="text/html", headers=PAGE_HEADERS)
 
 
-def _class(engine: Administered, request: Request) -> type[AnyService]:
+def the_class(engine: Administered, request: Request) -> type[AnyService]:
     name = str(request.path_params["service"])
     cls = engine.services.get(name)
     if cls is None:
@@ -115,7 +115,7 @@ def _service(cls: type[AnyService]) -> _Service:
 
 
 def _handler(handler: Handler[..., object]) -> _Handler:
-    kept, run = _friendly(handler.retention), handler.kind is Kind.WORKFLOW
+    run = handler.kind is Kind.WORKFLOW
     takes, gives = input_schema(handler), output_schema(handler)
     return _Handler(
         name=handler.name,
@@ -127,8 +127,8 @@ def _handler(handler: Handler[..., object]) -> _Handler:
         output_description=_description(gives, raw=handler.raw_output),
         input_json_schema=takes,
         output_json_schema=gives,
-        idempotency_retention=None if run else kept,
-        workflow_completion_retention=kept if run else None,
+        idempotency_retention=None if run else _friendly(handler.idempotency_retention),
+        workflow_completion_retention=_friendly(handler.retention) if run else None,
         journal_retention=_friendly(handler.journal_retention),
         retry_policy=None if handler.retry is None else _retry(handler.retry),
     )
