@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import hmac
-import re
 from hashlib import blake2b
-from urllib.parse import unquote_to_bytes
 from uuid import uuid4
 
-import msgspec
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -17,10 +14,8 @@ from starlette.routing import Route, Router
 from starlette.types import Receive, Scope, Send
 
 from durable import Client
+from examples.shop.requests import idempotency_key, read_item, user_of
 from examples.shop.services import UserSession
-
-# An item is a name; a megabyte of it is a mistake or an attack.
-MAX_BODY = 64 * 1024
 
 
 class UserApi:
@@ -67,39 +62,9 @@ class UserApi:
         return JSONResponse({"order_id": order_id}, status_code=202, headers={"x-restate-id": accepted.id})
 
 
-def user_of(request: Request) -> str:
-    """The user in the path, percent-decoded once; whatever does not decode is refused, not guessed."""
-    segment: str = request.path_params["user"]
-    try:
-        if re.search("%(?![0-9a-fA-F]{2})", segment):
-            raise ValueError("a percent sign must be followed by two hexadecimal digits")
-        return unquote_to_bytes(segment.encode("latin-1")).decode()
-    except ValueError as error:
-        raise HTTPException(400, f"bad user in the path: {error}") from error
-
-
-def idempotency_key(request: Request) -> str | None:
-    key = request.headers.get("idempotency-key")
-    if key == "":
-        raise HTTPException(400, "the header Idempotency-Key is empty: give it a value of your own, or leave it out")
-    return key
-
-
 def new_order_id(user: str, key: str | None) -> str:
     """A fresh id, or with an idempotency key the same one every time."""
     if key is None:
         return f"ORDER-{uuid4().hex}"
     # Of the user too, or two users with the same key would share an order; the length keeps "ab"+"c" from "a"+"bc".
     return f"ORDER-{blake2b(f'{len(user)}:{user}{key}'.encode(), digest_size=16).hexdigest()}"
-
-
-async def read_item(request: Request) -> str:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY:
-            raise HTTPException(413, f"the body is larger than {MAX_BODY} bytes")
-    try:
-        return msgspec.json.decode(body, type=str)
-    except ValueError as error:  # msgspec's own errors, and text that is not UTF-8
-        raise HTTPException(400, f"the body must be a JSON string: {error}") from error

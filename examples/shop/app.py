@@ -25,6 +25,7 @@ from examples.shop.outside import Outside
 from examples.shop.services import OrderFulfillmentWorkflow, ShippingService, UserSession
 from examples.shop.settings import Settings
 from examples.shop.simulated import Ledger, SimulatedApi, SimulatedCarrier, SimulatedGateway
+from examples.shop.webhook import PaymentWebhook
 
 
 def create_app(settings: Settings) -> Starlette:
@@ -53,7 +54,7 @@ def create_app(settings: Settings) -> Starlette:
         routes=[
             Mount("/api/v1/user", UserApi(engine, settings.api_key)),
             *simulated,
-            Mount("/", ingress(engine)),
+            Mount("/", PaymentWebhook(ingress(engine))),
         ],
         exception_handlers={
             HTTPException: refuse,

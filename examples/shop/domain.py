@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Annotated, Protocol
 
 import msgspec
 
@@ -19,8 +19,13 @@ class Order(msgspec.Struct, frozen=True):
 class PaymentReceipt(msgspec.Struct, frozen=True):
     """The gateway's answer: what resolves the awakeable that it was given."""
 
-    transaction_id: str
+    # It travels in a header when the money is given back, so it cannot be of any length.
+    transaction_id: Annotated[str, msgspec.Meta(max_length=255)]
     success: bool
+
+    def __post_init__(self) -> None:
+        if self.success and not self.transaction_id:
+            raise ValueError("a payment without a transaction_id could not be given back")
 
 
 class Shipment(msgspec.Struct, frozen=True):

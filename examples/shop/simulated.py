@@ -138,8 +138,11 @@ class SimulatedApi:
     async def call_back(self, request: Request, awakeable_id: str, receipt: PaymentReceipt) -> None:
         url = f"{self.public_url or own_url(request)}/restate/awakeables/{quote(awakeable_id, safe='')}/resolve"
         # No proxy: this is the shop talking to itself.
-        async with httpx.AsyncClient(trust_env=False) as http:
-            answer = await http.post(url, content=msgspec.json.encode(receipt))
+        try:
+            async with httpx.AsyncClient(trust_env=False) as http:
+                answer = await http.post(url, content=msgspec.json.encode(receipt))
+        except httpx.TransportError as error:
+            raise HTTPException(502, f"the receipt could not be delivered to {url}: {error}") from error
         if not answer.is_success:
             raise HTTPException(502, f"the shop answered {answer.status_code} to the receipt: {answer.text[:200]}")
 
