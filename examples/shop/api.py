@@ -55,11 +55,10 @@ class UserApi:
         return JSONResponse(await self.client.call(UserSession.show_basket.options(identity=user), user))
 
     async def checkout(self, request: Request) -> Response:
-        user, key = user_of(request), idempotency_key(request)
-        order_id = new_order_id(user, key)
-        checkout = UserSession.checkout.options(idempotency_key=key, identity=user)
-        accepted = await self.client.send(checkout, user, order_id)
-        return JSONResponse({"order_id": order_id}, status_code=202, headers={"x-restate-id": accepted.id})
+        user = user_of(request)
+        order_id = new_order_id(user, idempotency_key(request))
+        checkout_id = await self.client.call(UserSession.place_order.options(identity=user), user, order_id)
+        return JSONResponse({"order_id": order_id}, status_code=202, headers={"x-restate-id": checkout_id})
 
 
 def new_order_id(user: str, key: str | None) -> str:

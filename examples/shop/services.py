@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 
 from durable import (
@@ -25,6 +26,8 @@ from examples.shop.domain import Carrier, Order, PaymentGateway, PaymentReceipt,
 PAYMENT_WINDOW = timedelta(minutes=15)
 APPROVAL_WINDOW = timedelta(days=2)
 DELIVERY_TIME = timedelta(seconds=5)
+ORDER_RETENTION = timedelta(days=7)
+BASKET_IS_EMPTY = "the basket is empty: add an item first"
 
 
 class ShippingService(Service):
@@ -66,23 +69,33 @@ class UserSession(VirtualObject):
         admit_owner(ctx)
         return await ctx.get(self.basket)
 
-    @handler(name="Checkout")
+    @handler(name="PlaceOrder", private=True)
+    async def place_order(self, ctx: ObjectSharedContext, order_id: str) -> str:
+        """Start the checkout, once per order, and return its invocation id; it may have to wait for its turn."""
+        admit_owner(ctx)
+        await ctx.call(OrderFulfillmentWorkflow.place, order_id, await ctx.get(self.basket))
+        checkout = UserSession.checkout.options(idempotency_key=order_id)
+        return ctx.send(checkout, ctx.key, order_id).id
+
+    @handler(name="Checkout", retention=ORDER_RETENTION)
     async def checkout(self, ctx: ObjectContext, order_id: str) -> bool:
         admit_owner(ctx)
-        items = await ctx.get(self.basket)
-        if not items:
-            raise TerminalError("the basket is empty: add an item first", status=400)
+        async with Saga() as saga:
+            saga.undo(lambda: ctx.call(OrderFulfillmentWorkflow.close, order_id))
+            items = await ctx.get(self.basket)
+            if not items:
+                raise TerminalError(BASKET_IS_EMPTY, status=409)
 
-        payment = ctx.awakeable(PaymentReceipt)
-        await ctx.run("request payment", self.gateway.request_payment, order_id, payment.id)
-        receipt = await payment.or_timeout(PAYMENT_WINDOW)
-        if not receipt.success:
-            raise TerminalError("payment declined", status=402)
+            payment = ctx.awakeable(PaymentReceipt)
+            await ctx.run("request payment", self.gateway.request_payment, order_id, payment.id)
+            receipt = await payment.or_timeout(PAYMENT_WINDOW)
+            if not receipt.success:
+                raise TerminalError("payment declined", status=402)
 
-        order = Order(order_id, ctx.key, receipt.transaction_id, items)
-        ctx.send(OrderFulfillmentWorkflow.run, order_id, order)
-        ctx.clear(self.basket)
-        return True
+            order = Order(order_id, ctx.key, receipt.transaction_id, items)
+            ctx.send(OrderFulfillmentWorkflow.run, order_id, order)
+            ctx.clear(self.basket)
+            return True
 
 
 def admit_owner(ctx: ObjectSharedContext) -> None:
@@ -94,16 +107,28 @@ def admit_owner(ctx: ObjectSharedContext) -> None:
 class OrderFulfillmentWorkflow(Workflow):
     """Approve, ship, deliver; or undo what was done, last first."""
 
+    placed = Promise(bool)
     approval = Promise(bool)
 
     def __init__(self, gateway: PaymentGateway, delivery_time: timedelta = DELIVERY_TIME) -> None:
         self.gateway = gateway
         self.delivery_time = delivery_time
 
-    @handler(name="Run", retention=timedelta(days=7), private=True)
+    @handler(name="Place", private=True)
+    async def place(self, ctx: WorkflowSharedContext, items: list[str]) -> None:
+        """Know the order before its id is given away: it can be approved while the checkout still waits."""
+        if await ctx.promise(self.placed).peek():
+            return
+        if not items:
+            raise TerminalError(BASKET_IS_EMPTY, status=409)
+        with suppress(TerminalError):  # by somebody else, just now
+            await ctx.promise(self.placed).resolve(True)
+
+    @handler(name="Run", retention=ORDER_RETENTION, private=True)
     async def run(self, ctx: WorkflowContext, order: Order) -> Shipment:
         async with Saga() as saga:
             saga.undo(lambda: ctx.run("refund", self.gateway.refund, order.transaction_id))
+            saga.undo(lambda: ctx.call(OrderFulfillmentWorkflow.close, order.order_id))
             if not await ctx.promise(self.approval).or_timeout(APPROVAL_WINDOW):
                 raise TerminalError("order rejected", status=400)
 
@@ -115,8 +140,24 @@ class OrderFulfillmentWorkflow(Workflow):
 
     @handler(name="OnApprove")
     async def on_approve(self, ctx: WorkflowSharedContext) -> None:
-        await ctx.promise(self.approval).resolve(True)
+        await self.decide(ctx, approved=True)
 
     @handler(name="OnReject")
     async def on_reject(self, ctx: WorkflowSharedContext) -> None:
-        await ctx.promise(self.approval).resolve(False)
+        await self.decide(ctx, approved=False)
+
+    async def decide(self, ctx: WorkflowSharedContext, *, approved: bool) -> None:
+        """Decide once; whoever got no answer may say the same again."""
+        if not await ctx.promise(self.placed).peek():
+            raise TerminalError(f"there is no order {ctx.key!r}", status=404)
+        decided = await ctx.promise(self.approval).peek()  # raises if the order is closed
+        if decided is None:
+            await ctx.promise(self.approval).resolve(approved)
+        elif decided != approved:
+            raise TerminalError(f"the order is already {'approved' if decided else 'rejected'}", status=409)
+
+    @handler(name="Close", private=True)
+    async def close(self, ctx: WorkflowSharedContext) -> None:
+        """Nobody has to decide any more: the order was not paid, or nobody decided in time."""
+        with suppress(TerminalError):  # decided already
+            await ctx.promise(self.approval).reject("the order is closed", status=409)

@@ -80,11 +80,47 @@ async def test_a_repeated_checkout_is_one_order_and_one_invocation(http: httpx.A
     assert list(await waiting(http)) == [first.json()["order_id"]]
 
 
+async def test_a_checkout_repeated_after_the_payment_is_still_the_same_order(http: httpx.AsyncClient):
+    await add(http, "alice")
+    first = await check_out(http, "alice", "k")
+    await pay(http, first.json()["order_id"])
+    await http.get(f"/restate/invocation/{first.headers['x-restate-id']}/attach")
+    again = await check_out(http, "alice", "k")
+
+    assert (await basket(http, "alice")).json() == []
+    assert (again.status_code, again.json()) == (202, first.json())
+    assert again.headers["x-restate-id"] == first.headers["x-restate-id"]
+
+
 async def test_checkouts_without_a_key_are_orders_of_their_own(http: httpx.AsyncClient):
     await add(http, "alice")
     orders = {(await check_out(http, "alice")).json()["order_id"] for _ in range(3)}
 
     assert len(orders) == 3
+
+
+async def test_an_empty_basket_is_not_checked_out_and_spoils_no_key(http: httpx.AsyncClient):
+    empty = await check_out(http, "alice", "k")
+    await add(http, "alice")
+    filled = await check_out(http, "alice", "k")
+
+    assert (empty.status_code, empty.json()) == (409, {"error": "the basket is empty: add an item first"})
+    assert filled.status_code == 202
+
+
+async def test_an_order_that_does_not_exist_is_not_decided_about(http: httpx.AsyncClient):
+    answers = [await http.post(f"/OrderFulfillmentWorkflow/o-1/{decision}") for decision in ("OnApprove", "OnReject")]
+
+    assert [answer.status_code for answer in answers] == [404, 404]
+    assert answers[0].json()["message"] == "there is no order 'o-1'"
+
+
+async def test_an_order_can_be_approved_as_soon_as_it_has_a_name(http: httpx.AsyncClient):
+    await add(http, "alice")
+    waiting, queued = [(await check_out(http, "alice")).json()["order_id"] for _ in range(2)]
+    approved = [await http.post(f"/OrderFulfillmentWorkflow/{id}/OnApprove") for id in (queued, waiting)]
+
+    assert [answer.status_code for answer in approved] == [200, 200]
 
 
 async def test_two_users_with_one_key_have_two_orders(http: httpx.AsyncClient):
@@ -104,6 +140,16 @@ async def test_the_engines_own_door_does_not_open_a_basket(http: httpx.AsyncClie
     ]
 
     assert [(answer.status_code, answer.json()["message"]) for answer in answers] == [(403, "access denied")] * 3
+
+
+async def test_nobody_places_an_order_around_the_shop(http: httpx.AsyncClient):
+    answers = [
+        await http.post("/UserSession/alice/PlaceOrder", json="ORDER-1"),
+        await http.post("/OrderFulfillmentWorkflow/ORDER-1/Place", json=["laptop"]),
+        await http.post("/OrderFulfillmentWorkflow/ORDER-1/Close"),
+    ]
+
+    assert [answer.status_code for answer in answers] == [400] * 3
 
 
 async def test_nothing_ships_without_a_payment(http: httpx.AsyncClient):

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from durable import Invocation, TerminalError
+from durable.handlers import Handler
 from durable.testing import TestEngine
 from examples.shop.domain import Order, PaymentReceipt, Shipment
 from examples.shop.services import APPROVAL_WINDOW, DELIVERY_TIME, PAYMENT_WINDOW, OrderFulfillmentWorkflow, UserSession
@@ -14,13 +15,19 @@ from tests.shop.world import World
 
 ADD_ITEM = UserSession.add_item.options(identity="alice")
 SHOW_BASKET = UserSession.show_basket.options(identity="alice")
+PLACE_ORDER = UserSession.place_order.options(identity="alice")
 CHECKOUT = UserSession.checkout.options(identity="alice")
 ORDER = Order("o-1", "alice", "tx-1", ["laptop"])
 
 
-async def check_out(engine: TestEngine) -> Invocation[bool]:
+async def check_out(engine: TestEngine) -> Invocation[object]:
     await engine.call(ADD_ITEM, "alice", "laptop")
-    checkout = await engine.send(CHECKOUT, "alice", "o-1")
+    return await place_order(engine, "o-1")
+
+
+async def place_order(engine: TestEngine, order_id: str) -> Invocation[object]:
+    """The checkout of a new order, as far as it gets."""
+    checkout = engine.invocation(await engine.call(PLACE_ORDER, "alice", order_id))
     await engine.settle()
     return checkout
 
@@ -39,6 +46,15 @@ async def failure(invocation: Invocation[object]) -> tuple[int, str]:
     with pytest.raises(TerminalError) as caught:
         await invocation.result()
     return caught.value.status, str(caught.value)
+
+
+Decision = Handler[[str], None]
+DECISIONS = [OrderFulfillmentWorkflow.on_approve, OrderFulfillmentWorkflow.on_reject]
+
+
+async def decision(engine: TestEngine, decide: Decision, order_id: str) -> tuple[int, str]:
+    """How a decision is refused."""
+    return await failure(await engine.send(decide, order_id))
 
 
 async def test_a_paid_and_approved_order_is_shipped_once():
@@ -75,8 +91,7 @@ async def test_the_basket_counts_keeps_order_and_is_empty_after_payment():
     async with TestEngine(*world.services()) as engine:
         counts = [await engine.call(ADD_ITEM, "alice", item) for item in ("laptop", "mouse", "laptop")]
         before = await engine.call(SHOW_BASKET, "alice")
-        await engine.send(CHECKOUT, "alice", "o-1")
-        await engine.settle()
+        await place_order(engine, "o-1")
         await pay(engine, world)
 
         assert counts == [1, 2, 3]
@@ -109,10 +124,22 @@ async def test_an_item_added_during_a_checkout_waits_for_it_and_survives_it():
 async def test_an_empty_basket_cannot_be_checked_out():
     world = World()
     async with TestEngine(*world.services()) as engine:
-        checkout = await engine.send(CHECKOUT, "alice", "o-1")
+        attempt = await engine.send(PLACE_ORDER, "alice", "o-1")
 
-        assert await failure(checkout) == (400, "the basket is empty: add an item first")
+        assert await failure(attempt) == (409, "the basket is empty: add an item first")
         assert world.diary == []
+
+
+async def test_an_order_whose_basket_another_one_took_is_closed():
+    world = World()
+    async with TestEngine(*world.services()) as engine:
+        await check_out(engine)
+        late = await place_order(engine, "o-2")
+        await pay(engine, world)
+
+        assert await failure(late) == (409, "the basket is empty: add an item first")
+        assert await decision(engine, OrderFulfillmentWorkflow.on_approve, "o-2") == (409, "the order is closed")
+        assert world.diary == ["ask o-1"]
 
 
 async def test_a_declined_payment_is_402_and_leaves_the_basket():
@@ -168,14 +195,54 @@ async def test_an_order_approved_before_it_was_paid_ships_at_once():
         assert world.diary == ["ask o-1", "book o-1"]
 
 
-async def test_a_decision_is_final():
+async def test_an_order_can_be_approved_while_its_checkout_waits_for_its_turn():
     world = World()
     async with TestEngine(*world.services()) as engine:
-        await engine.call(OrderFulfillmentWorkflow.on_approve, "o-1")
+        await check_out(engine)
+        await place_order(engine, "o-2")
 
-        rejection = await engine.send(OrderFulfillmentWorkflow.on_reject, "o-1")
+        await engine.call(OrderFulfillmentWorkflow.on_approve, "o-2")
 
-        assert (await failure(rejection))[0] == 409
+        assert world.diary == ["ask o-1"]
+
+
+@pytest.mark.parametrize("decide", DECISIONS)
+async def test_nobody_decides_about_an_order_that_does_not_exist(decide: Decision):
+    async with TestEngine(*World().services()) as engine:
+        assert await decision(engine, decide, "o-9") == (404, "there is no order 'o-9'")
+
+
+@pytest.mark.parametrize("decide", DECISIONS)
+async def test_nobody_decides_about_an_order_that_was_not_paid(decide: Decision):
+    world = World()
+    async with TestEngine(*world.services()) as engine:
+        await check_out(engine)
+        await pay(engine, world, success=False)
+
+        assert await decision(engine, decide, "o-1") == (409, "the order is closed")
+
+
+@pytest.mark.parametrize("decide", DECISIONS)
+async def test_nobody_decides_about_an_order_that_was_given_up(decide: Decision):
+    world = World()
+    async with TestEngine(*world.services()) as engine:
+        await check_out(engine)
+        await pay(engine, world)
+        await engine.skip(APPROVAL_WINDOW)
+
+        assert await decision(engine, decide, "o-1") == (409, "the order is closed")
+
+
+async def test_a_decision_is_final_and_can_be_said_again():
+    world = World()
+    async with TestEngine(*world.services()) as engine:
+        await check_out(engine)
+
+        for _ in range(2):
+            await engine.call(OrderFulfillmentWorkflow.on_approve, "o-1")
+        rejection = await decision(engine, OrderFulfillmentWorkflow.on_reject, "o-1")
+
+        assert rejection == (409, "the order is already approved")
 
 
 async def test_a_carrier_that_keeps_failing_is_cancelled_first_and_refunded_last():
@@ -216,26 +283,35 @@ async def test_nobody_else_reaches_a_basket(identity: str | None):
         attempts = [
             await engine.send(UserSession.add_item.options(identity=identity), "alice", "virus"),
             await engine.send(UserSession.show_basket.options(identity=identity), "alice"),
+            await engine.send(UserSession.place_order.options(identity=identity), "alice", "o-1"),
             await engine.send(UserSession.checkout.options(identity=identity), "alice", "o-1"),
         ]
 
-        assert [await failure(attempt) for attempt in attempts] == [(403, "access denied")] * 3
+        assert [await failure(attempt) for attempt in attempts] == [(403, "access denied")] * 4
         assert await engine.call(SHOW_BASKET, "alice") == ["laptop"]
 
 
-async def test_a_checkout_repeated_with_its_key_asks_for_one_payment():
+async def test_an_order_placed_again_is_one_checkout_also_when_the_basket_is_empty_by_then():
     world = World()
     async with TestEngine(*world.services()) as engine:
-        await engine.call(ADD_ITEM, "alice", "laptop")
-        keyed = UserSession.checkout.options(identity="alice", idempotency_key="k")
+        first = await check_out(engine)
+        early = await place_order(engine, "o-1")
+        await pay(engine, world)
+        late = await place_order(engine, "o-1")
 
-        first = await engine.send(keyed, "alice", "o-1")
-        await engine.settle()
-        again = await engine.send(keyed, "alice", "o-1")
-        await engine.settle()
-
-        assert first.id == again.id
+        assert first.id == early.id == late.id
         assert world.diary == ["ask o-1"]
+
+
+async def test_an_order_is_remembered_with_its_checkout_when_both_are_over():
+    world = World()
+    async with TestEngine(*world.services()) as engine:
+        first = await check_out(engine)
+        await pay(engine, world)
+        await engine.skip(timedelta(days=3))
+        again = await place_order(engine, "o-1")
+
+        assert (again.id, await again.result()) == (first.id, True)
 
 
 async def test_an_item_added_twice_with_one_key_is_one_item():

@@ -97,11 +97,13 @@ async def test_a_decline_needs_no_transaction(http: httpx.AsyncClient):
 
 
 async def test_a_gateway_may_reject_and_say_why(http: httpx.AsyncClient):
-    _, awakeable_id, checkout_id = await waiting_order(http)
+    order_id, awakeable_id, checkout_id = await waiting_order(http)
     await http.post(f"/restate/awakeables/{awakeable_id}/reject", content="card stolen")
     outcome = await http.get(f"/restate/invocation/{checkout_id}/attach")
+    approved = await http.post(f"/OrderFulfillmentWorkflow/{order_id}/OnApprove")
 
     assert (outcome.status_code, outcome.json()["message"]) == (500, "card stolen")
+    assert (approved.status_code, approved.json()["message"]) == (409, "the order is closed")
     assert (await basket(http, "alice")).json() == ["laptop"]
 
 
