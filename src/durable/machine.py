@@ -17,7 +17,7 @@ Action = Callable[[], Awaitable[bytes]]
 """The body of a step: it returns the encoded result, or raises."""
 
 
-class Outgoing(msgspec.Struct, frozen=True):
+class Outgoing(msgspec.Struct, frozen=True, gc=False):
     """A call or a send, encoded."""
 
     target: Target

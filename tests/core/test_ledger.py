@@ -95,24 +95,25 @@ def test_an_answer_is_known_by_its_completion_or_signal() -> None:
     ledger.append(resident, Completed(1, OK))
     ledger.append(resident, Signalled(17, OK))
 
-    assert resident.has_answer(Completed(1, Failure(500, "late")))
-    assert resident.has_answer(Signalled(17, OK))
-    assert not resident.has_answer(Completed(17, OK))
-    assert not resident.has_answer(Signalled(18, OK))
+    assert not ledger.append(resident, Completed(1, Failure(500, "late")))
+    assert not ledger.append(resident, Signalled(17, OK))
+    assert ledger.append(resident, Completed(17, OK))
+    assert ledger.append(resident, Signalled(18, OK))
+    assert len(resident.entries) == 4
 
 
 def test_cancellations_and_named_signals_are_never_answers() -> None:
+    ledger = a_ledger()
+    resident = accept(ledger)
     entries: list[Entry] = [Signalled(CANCEL, OK), Signalled("go", OK), Run(1, "a")]
 
-    resident = Resident(invocation(1), [*entries], [])
-
-    assert not any(resident.has_answer(entry) for entry in entries)
+    assert all(ledger.append(resident, entry) for entry in entries * 2)
 
 
 def test_answers_are_found_again_in_a_journal_from_the_store() -> None:
     resident = Resident(invocation(1), [Run(1, "a"), Completed(1, OK)], [])
 
-    assert resident.has_answer(Completed(1, OK))
+    assert not a_ledger().append(resident, Completed(1, OK))
 
 
 def test_a_timer_is_armed_in_memory_and_in_the_commit() -> None:

@@ -108,9 +108,9 @@ class FakeDoor:
         record = self.records[done.id]
         accepted(record.id)
         if not done.new and submission.target.handler == "Run":
-            return Called(record.id, None, None)
+            return Called(ids.read_invocation(record.id), None, None)
         expires = record.expires
-        return Called(record.id, await asyncio.shield(record.outcome), expires)
+        return Called(ids.read_invocation(record.id), await asyncio.shield(record.outcome), expires)
 
     async def outcome(self, id: str, /) -> Outcome:
         return await asyncio.shield(self.records[id].outcome)

@@ -28,7 +28,7 @@ class Notified(Protocol):
         ...
 
 
-class One(msgspec.Struct, frozen=True):
+class One(msgspec.Struct, frozen=True, gc=False):
     """A single notification: a completion id, minus a signal index, or a signal's name."""
 
     slot: int | str
@@ -40,7 +40,7 @@ class One(msgspec.Struct, frozen=True):
         yield self.slot
 
 
-class Known(msgspec.Struct, frozen=True):
+class Known(msgspec.Struct, frozen=True, gc=False):
     """Something that was answered when it was asked, at this position."""
 
     position: int
@@ -52,7 +52,7 @@ class Known(msgspec.Struct, frozen=True):
         yield from ()
 
 
-class All(msgspec.Struct, frozen=True):
+class All(msgspec.Struct, frozen=True, gc=False):
     """Every part; settled early by the first that fails."""
 
     parts: tuple[Await, ...]
@@ -71,7 +71,7 @@ class All(msgspec.Struct, frozen=True):
             yield from part.slots()
 
 
-class First(msgspec.Struct, frozen=True):
+class First(msgspec.Struct, frozen=True, gc=False):
     """Whichever part the journal answers first, be it with a failure."""
 
     parts: tuple[Await, ...]
@@ -85,7 +85,7 @@ class First(msgspec.Struct, frozen=True):
             yield from part.slots()
 
 
-class FirstSuccess(msgspec.Struct, frozen=True):
+class FirstSuccess(msgspec.Struct, frozen=True, gc=False):
     """Whichever part succeeds first; a failure once every part has failed."""
 
     parts: tuple[Await, ...]
@@ -104,7 +104,7 @@ class FirstSuccess(msgspec.Struct, frozen=True):
             yield from part.slots()
 
 
-class Some(msgspec.Struct, frozen=True):
+class Some(msgspec.Struct, frozen=True, gc=False):
     """So many of the parts, whichever the journal answers first, be it with a failure; that is no failure here."""
 
     parts: tuple[Await, ...]
@@ -121,7 +121,7 @@ class Some(msgspec.Struct, frozen=True):
             yield from part.slots()
 
 
-class Timeout(msgspec.Struct, frozen=True):
+class Timeout(msgspec.Struct, frozen=True, gc=False):
     """A part, or a failure once the timer has fired."""
 
     part: Await

@@ -15,6 +15,9 @@ from durable.core.lifecycle import Needed
 from durable.core.outcome import Failure, Outcome, Success
 from durable.errors import TerminalError
 
+ALONE = frozenset({e.Run, e.Sleep, e.GetState, e.GetStateKeys, e.Now, e.SetState, e.ClearState, e.ClearAllState})
+"""Commands that touch nothing but their own invocation and its key."""
+
 PROMISE_COMPLETED = Failure(409, "promise was already completed")
 
 
@@ -67,6 +70,8 @@ def apply(ledger: Ledger, resident: Resident, command: e.AnyCommand, now_ms: int
     """Record the command and do what it asks for, in the commit that is being filled."""
     ledger.append(resident, command)
     match command:
+        case e.Run() | e.GetState() | e.GetStateKeys() | e.Now():
+            pass
         case e.Sleep():
             ledger.arm(resident, command.due_ms, command.completion)
         case e.Call() | e.Send() | e.Attach() | e.GetOutput() | e.SendSignal() | e.CompleteAwakeable() | e.Control():
@@ -75,8 +80,6 @@ def apply(ledger: Ledger, resident: Resident, command: e.AnyCommand, now_ms: int
             _write_state(ledger, resident, command)
         case e.GetPromise() | e.PeekPromise() | e.CompletePromise():
             _promise(ledger, resident, command, now_ms)
-        case e.Run() | e.GetState() | e.GetStateKeys() | e.Now():
-            pass
 
 
 def _reach(

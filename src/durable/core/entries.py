@@ -17,7 +17,7 @@ from durable.core.outcome import Outcome
 Verb = Literal["kill", "pause", "resume", "restart", "purge", "purge-journal"]
 
 
-class Target(msgspec.Struct, frozen=True, array_like=True):
+class Target(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A handler to call; ``key`` only for virtual objects and workflows."""
 
     service: str
@@ -28,7 +28,7 @@ class Target(msgspec.Struct, frozen=True, array_like=True):
         return "/".join(part for part in (self.service, self.key, self.handler) if part is not None)
 
 
-class Command(msgspec.Struct, frozen=True, array_like=True):
+class Command(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Something the handler asked for; replayed code must ask for the same again."""
 
     varying: ClassVar[frozenset[str]] = frozenset()
@@ -169,14 +169,14 @@ class Control(Question, frozen=True, tag="control"):
     new_id: InvocationId
 
 
-class Completed(msgspec.Struct, frozen=True, array_like=True, tag="done"):
+class Completed(msgspec.Struct, frozen=True, array_like=True, tag="done", gc=False):
     """The command with this completion id was answered."""
 
     completion: int
     outcome: Outcome
 
 
-class Signalled(msgspec.Struct, frozen=True, array_like=True, tag="signalled"):
+class Signalled(msgspec.Struct, frozen=True, array_like=True, tag="signalled", gc=False):
     """A signal arrived: CANCEL, an awakeable's completion, or a named one."""
 
     signal: int | str

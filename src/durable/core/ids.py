@@ -22,6 +22,7 @@ CANCEL = 1
 FIRST_AWAKEABLE = 17
 
 _ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 _DIGIT = {character: value for value, character in enumerate(_ALPHABET)}
 _INVOCATION = "inv_1"
 _PARTITION = "0" * 11
@@ -44,11 +45,11 @@ def derived(kind: str, *parts: str) -> InvocationId:
 
 
 def write_invocation(id: InvocationId, /) -> str:
-    number, digits = int.from_bytes(id, "little"), [""] * _UUID_DIGITS
-    for place in range(_UUID_DIGITS - 1, -1, -1):
-        number, digit = divmod(number, 62)
-        digits[place] = _ALPHABET[digit]
-    return _INVOCATION + _PARTITION + "".join(digits)
+    number, pairs = int.from_bytes(id, "little"), list[str]()
+    for _ in range(_UUID_DIGITS // 2):
+        number, pair = divmod(number, len(_PAIRS))
+        pairs.append(_PAIRS[pair])
+    return _INVOCATION + _PARTITION + "".join(reversed(pairs))
 
 
 def read_invocation(text: str) -> InvocationId:

@@ -49,7 +49,7 @@ class Caller(NamedTuple):
     completion: int
 
 
-class Request(msgspec.Struct, frozen=True, kw_only=True):
+class Request(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A call as it was accepted. Never changes."""
 
     target: Target
@@ -93,7 +93,7 @@ def idempotent_id(target: Target, idempotency_key: str, identity: str | None) ->
     return ids.derived("ik", *who, target.service, target.handler, idempotency_key, *key)
 
 
-class Invocation(msgspec.Struct, frozen=True, kw_only=True):
+class Invocation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One row: everything about an invocation but its journal."""
 
     n: int

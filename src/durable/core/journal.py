@@ -95,10 +95,13 @@ class Journal:
     def hear(self, entry: Completed | Signalled) -> None:
         """Take in a notification. The first for a slot counts."""
         self._heard += 1
-        if isinstance(entry, Signalled) and entry.signal == CANCEL:
+        if isinstance(entry, Completed):
+            slot: int | str = entry.completion
+        elif entry.signal == CANCEL:
             self.cancels.append(2 * self._heard)
             return
-        slot = entry.completion if isinstance(entry, Completed) else self._signal_slot(entry.signal)
+        else:
+            slot = self._signal_slot(entry.signal)
         settled = Settled(2 * self._heard, failed=isinstance(entry.outcome, Failure))
         self._settled.setdefault(slot, (settled, entry.outcome))
 

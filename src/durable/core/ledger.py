@@ -11,7 +11,7 @@ from typing import NamedTuple
 import msgspec
 
 from durable.core.awaits import Await
-from durable.core.entries import Attach, Call, Command, Completed, Entry, Signalled, Target
+from durable.core.entries import Attach, Call, Completed, Entry, GetPromise, Notification, Signalled, Sleep, Target
 from durable.core.ids import CANCEL, InvocationId
 from durable.core.invocation import (
     Caller,
@@ -61,10 +61,15 @@ Directory = Mapping[tuple[str, str], Rule]
 """Every handler there is, by service and name."""
 
 
+ANSWERS = (Completed, Signalled)
+WAITING = (Sleep, GetPromise, Attach, Call)
+"""Commands that leave something behind, until they have their answer: a timer, a listener, a waiter."""
+
+
 class Resident:
     """An invocation in memory."""
 
-    __slots__ = ("answered", "asked", "awaits", "entries", "invocation", "number", "progressed", "purged", "waiters")
+    __slots__ = ("answered", "awaits", "entries", "invocation", "number", "open", "progressed", "purged", "waiters")
 
     def __init__(self, invocation: Invocation, entries: list[Entry], waiters: list[Caller]) -> None:
         self.invocation = invocation
@@ -81,16 +86,13 @@ class Resident:
         """A purged one stays here until that is on the disk, so that nobody reads it from there; nobody finds it."""
         self.answered = {slot for entry in entries if (slot := _slot(entry)) is not None}
         """Completion ids, and negative signal indexes, that its journal holds."""
-        self.asked = {
-            entry.completion: entry.invocation_id
+        self.open = {
+            entry.completion: entry
             for entry in entries
-            if isinstance(entry, Call | Attach) and entry.completion not in self.answered
+            if isinstance(entry, WAITING) and entry.completion not in self.answered
         }
-        """Calls and attachments that have no answer: which invocation each waits for."""
+        """What it asked for, and has no answer to."""
 
-    def has_answer(self, entry: Entry) -> bool:
-        """Whether this would be a second answer; the first counts."""
-        return _slot(entry) in self.answered
 
 
 def _slot(entry: Entry) -> int | None:
@@ -126,7 +128,7 @@ class Wake(NamedTuple):
     """Its journal holds a new notification."""
 
     resident: Resident
-    entry: Entry
+    entry: Notification
 
 
 class Stop(NamedTuple):
@@ -188,16 +190,23 @@ class Ledger:
         resident.number = self.number
         self.commit.change(resident.invocation)
 
-    def append(self, resident: Resident, entry: Entry) -> None:
+    def append(self, resident: Resident, entry: Entry) -> bool:
+        """Extend a journal, unless this is a second answer: the first counts. Returns whether it was extended."""
+        if isinstance(entry, ANSWERS):
+            slot = _slot(entry)
+            if slot in resident.answered:
+                return False
+            if slot is not None:
+                resident.answered.add(slot)
+                resident.open.pop(slot, None)
+        else:
+            resident.progressed = True
+            if isinstance(entry, WAITING):
+                resident.open[entry.completion] = entry
+        self.commit.append(resident.invocation.n, len(resident.entries), entry)
         resident.entries.append(entry)
-        resident.progressed = resident.progressed or isinstance(entry, Command)
-        if (slot := _slot(entry)) is not None:
-            resident.answered.add(slot)
-            resident.asked.pop(slot, None)
-        elif isinstance(entry, Call | Attach):
-            resident.asked[entry.completion] = entry.invocation_id
         resident.number = self.number
-        self.commit.append(resident.invocation.n, len(resident.entries) - 1, entry)
+        return True
 
     def arm(self, resident: Resident, due_ms: int, completion: int) -> None:
         """Set a timer. Completion 0 is the invocation's own ``due_ms``, which its row keeps."""

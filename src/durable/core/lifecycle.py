@@ -62,9 +62,8 @@ def differs(known: Resident, request: Request) -> bool:
 def notify(ledger: Ledger, resident: Resident, entry: Notification, now_ms: int) -> None:
     """Append a notification; whoever waits for one goes on."""
     status = resident.invocation.status
-    if status is Status.COMPLETED or resident.has_answer(entry):
+    if status is Status.COMPLETED or not ledger.append(resident, entry):
         return
-    ledger.append(resident, entry)
     if status is Status.RUNNING:
         ledger.effects.append(Wake(resident, entry))
     elif status is Status.SUSPENDED:
@@ -93,7 +92,7 @@ def complete_needs(ledger: Ledger, resident: Resident) -> Iterator[Needed]:
         yield request.caller.id
     for waiter in resident.waiters:
         yield waiter.id
-    for wait in _waits(resident):
+    for wait in resident.open.values():
         if isinstance(wait, Attach | Call):
             yield wait.invocation_id
     if request.kind is not Kind.SERVICE:
@@ -262,7 +261,7 @@ def _leave(ledger: Ledger, invocation: Invocation, now_ms: int) -> None:
 
 
 def _forget_waits(ledger: Ledger, resident: Resident) -> None:
-    for wait in _waits(resident):
+    for wait in resident.open.values():
         caller = Caller(resident.invocation.id, wait.completion)
         match wait:
             case Sleep():
@@ -271,13 +270,6 @@ def _forget_waits(ledger: Ledger, resident: Resident) -> None:
                 ledger.listen(ledger.instance_of(resident.invocation), wait.name, caller, wanted=False)
             case Attach() | Call():
                 _stop_waiting(ledger, wait.invocation_id, caller)
-
-
-def _waits(resident: Resident) -> Iterator[Sleep | GetPromise | Attach | Call]:
-    """What it asked for and has no answer to."""
-    for entry in resident.entries:
-        if isinstance(entry, Sleep | GetPromise | Attach | Call) and entry.completion not in resident.answered:
-            yield entry
 
 
 def _stop_waiting(ledger: Ledger, id: InvocationId, caller: Caller) -> None:

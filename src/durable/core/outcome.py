@@ -12,12 +12,12 @@ LONGEST = 64 * 1024
 """Characters of a message: enough to read."""
 
 
-class Success(msgspec.Struct, frozen=True, array_like=True, tag="ok"):
+class Success(msgspec.Struct, frozen=True, array_like=True, tag="ok", gc=False):
     value: bytes | None = None
     """``None`` is *nothing there* (a peek that found no value); an empty value is ``b""``."""
 
 
-class Failure(msgspec.Struct, frozen=True, array_like=True, tag="err"):
+class Failure(msgspec.Struct, frozen=True, array_like=True, tag="err", gc=False):
     """A terminal failure, as callers see it."""
 
     status: int

@@ -18,6 +18,8 @@ class Timers:
         self.limit = limit
         self.horizon: Timer | None = None
         """The last timer that was read from the store; ``None`` if there is none behind it."""
+        self.changed = False
+        """Whether another one may be the next, since somebody looked."""
         self._heap: list[Armed] = []
         self._late: list[Armed] | None = None
 
@@ -33,6 +35,7 @@ class Timers:
         if self._late is not None:
             self._late.append((timer, id))
         if self.horizon is None or timer <= self.horizon:
+            self.changed = True
             heapq.heappush(self._heap, (timer, id))
             self._shrink()
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from durable.core import lifecycle
-from durable.core.entries import GetPromise, Question, Run, Sleep, Target
+from durable.core.entries import Attach, Call, GetPromise, Question, Run, Sleep, Target
 from durable.core.ids import FIRST_AWAKEABLE, InvocationId, write_invocation
 from durable.core.invocation import InstanceId, Invocation, Status, instance_id
 from durable.core.ledger import Ledger, Resident
@@ -78,7 +78,9 @@ def _awaited(ledger: Ledger, id: InvocationId) -> Iterator[InvocationId]:
     resident = ledger.find(id)
     if resident is None or resident.invocation.status is Status.COMPLETED:
         return
-    yield from resident.asked.values()
+    for command in resident.open.values():
+        if isinstance(command, Call | Attach):
+            yield command.invocation_id
     if resident.invocation.status is Status.PENDING:
         holder = first_of_key(ledger, instance_id(resident.invocation.request.target))
         if holder is not None:
@@ -180,9 +182,10 @@ def _question(ledger: Ledger, resident: Resident, entry: Question, above: frozen
             return Reason(f"step {entry.name!r} has no result")
         case GetPromise():
             return Reason(f"promise {entry.name!r} is not completed")
+        case Call() | Attach():
+            return Reason("a call has no outcome", invocation=why(ledger, entry.invocation_id, above))
         case _:
-            awaited = resident.asked.get(entry.completion)
-            return Reason("a call has no outcome", invocation=None if awaited is None else why(ledger, awaited, above))
+            return Reason(f"{type(entry).__name__} has no answer")
 
 
 def _failure(invocation: Invocation) -> str:

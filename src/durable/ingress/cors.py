@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -15,8 +15,9 @@ class Cors:
 
     def __init__(self, app: ASGIApp, *, credentials: bool) -> None:
         self.app = app
-        self.credentials = credentials
-        """Whether a page may read what a browser's own cookies opened; not where cookies may open anything."""
+        # Whether a page may read what a browser's own cookies opened; not where cookies may open anything.
+        allowed = [(b"access-control-allow-credentials", b"true")] if credentials else []
+        self._marks = [(b"vary", _VARY.encode()), *allowed]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -25,19 +26,20 @@ class Cors:
 
         async def send_marked(message: Message) -> None:
             if message["type"] == "http.response.start":
-                self._mark(MutableHeaders(scope=message), request.get("origin"))
+                message["headers"] = [*message["headers"], *self._marks, *_exposed(request.get("origin"))]
             await send(message)
 
         app = _preflight(request) if _is_preflight(scope, request) else self.app
         await app(scope, receive, send_marked)
 
-    def _mark(self, headers: MutableHeaders, origin: str | None) -> None:
-        headers["vary"] = _VARY
-        if self.credentials:
-            headers["access-control-allow-credentials"] = "true"
-        if origin is not None:
-            headers["access-control-allow-origin"] = origin
-            headers["access-control-expose-headers"] = _EXPOSED
+
+def _exposed(origin: str | None) -> list[tuple[bytes, bytes]]:
+    if origin is None:
+        return []
+    return [
+        (b"access-control-allow-origin", origin.encode("latin-1")),
+        (b"access-control-expose-headers", _EXPOSED.encode()),
+    ]
 
 
 def _is_preflight(scope: Scope, request: Headers) -> bool:

@@ -62,6 +62,8 @@ def timeout(request: Request) -> timedelta | None:
 def _parameter(request: Request, wanted: str) -> str | None:
     """Of the query; its name may be in any case."""
     query = request.scope.get("query_string", b"").decode("latin-1")
+    if not query:
+        return None
     values = [value for name, value in parse_qsl(query, keep_blank_values=True) if name.lower() == wanted]
     if len(values) > 1:
         raise Refusal(400, f"bad {wanted} query parameter, it occurs more than once")

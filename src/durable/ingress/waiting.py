@@ -11,13 +11,26 @@ from starlette.requests import ClientDisconnect, Request
 
 T = TypeVar("T")
 
+_PATIENCE = 0.1
+"""Seconds before a client is watched: most calls are answered before it could leave."""
+
 
 async def wait_for(request: Request, work: Awaitable[T], end: Awaitable[None] | None = None) -> T | None:
     """What comes of ``work``; ``None`` once ``end`` has come before it.
 
     :class:`ClientDisconnect` as soon as nobody waits for it any more.
     """
-    working, leaving = asyncio.ensure_future(work), asyncio.ensure_future(_disconnected(request))
+    working: asyncio.Future[T] = asyncio.ensure_future(work)
+    try:
+        if end is None and (await asyncio.wait((working,), timeout=_PATIENCE))[0]:
+            return working.result()
+        return await _watched(request, working, end)
+    finally:
+        working.cancel()
+
+
+async def _watched(request: Request, working: asyncio.Future[T], end: Awaitable[None] | None) -> T | None:
+    leaving = asyncio.ensure_future(_disconnected(request))
     ending = None if end is None else asyncio.ensure_future(end)
     waited: set[asyncio.Future[T] | asyncio.Future[None]] = {working, leaving}
     try:
@@ -28,9 +41,9 @@ async def wait_for(request: Request, work: Awaitable[T], end: Awaitable[None] | 
             raise ClientDisconnect
         return None
     finally:
-        for task in (working, leaving, ending):
-            if task is not None:
-                task.cancel()
+        leaving.cancel()
+        if ending is not None:
+            ending.cancel()
 
 
 async def passed(time: timedelta, since: asyncio.Future[str] | None = None) -> None:

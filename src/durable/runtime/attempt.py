@@ -39,6 +39,10 @@ class Host(Protocol):
 
     def now_ms(self) -> int: ...
     def new_id(self) -> InvocationId: ...
+    def flush_now(self, attempt: Attempt, /) -> bool:
+        """Decide all that is staged, unless something that this needs is not in memory."""
+        ...
+
     async def flush(self, attempt: Attempt, /) -> None:
         """Decide all that is staged."""
         ...
@@ -71,11 +75,12 @@ class Attempt:
         self._named: dict[str, int] = {}
         self._cancels = 0
         self._swallowed = 0
-        self.steps: dict[asyncio.Task[None], Step] = {}
-        """Steps that have begun."""
+        self.steps: set[Step] = set()
+        """Steps that have begun, or will as soon as what was decided before them is on the disk."""
         self.flushing = asyncio.Lock()
         """Held while what is staged is being decided."""
         self.closed = False
+        self.running = False
 
     # -- what the engine does to it
 
@@ -87,11 +92,16 @@ class Attempt:
     @property
     def still(self) -> bool:
         """Whether only a notification or the clock can move it."""
-        return self._blocked and all(step.resting for step in self.steps.values())
+        return self._blocked and all(step.resting for step in self.steps)
 
     @property
     def _blocked(self) -> bool:
         return bool(self._wakeups) and not self.journal.staged and not self.flushing.locked()
+
+    def yielded(self) -> None:
+        """Should the handler wait for something that is not durable, its commands must not wait with it."""
+        if self.journal.staged:
+            self._host.flush_soon(self)
 
     def hear(self, entry: e.Notification) -> None:
         self.journal.hear(entry)
@@ -117,11 +127,13 @@ class Attempt:
         """Whether a cancellation arrived that the handler has not been told of."""
         return self._cancels < len(self.journal.cancels)
 
-    def forget_step(self, ended: Step) -> None:
-        self.steps = {task: step for task, step in self.steps.items() if step is not ended}
+    @property
+    def begun(self) -> list[asyncio.Task[None]]:
+        """Its steps that run."""
+        return [step.task for step in self.steps if step.task is not None]
 
     def cancel_steps(self) -> None:
-        for task in list(self.steps):
+        for task in self.begun:
             task.cancel()
 
     # -- Machine
@@ -262,7 +274,8 @@ class Attempt:
             if self.closed:
                 await self._leave()
             settled = awaited.settled(self.journal)
-            self._raise_if_cancelled(settled)
+            if self.cancellation_waits:
+                self._raise_if_cancelled(settled)
             if settled is not None:
                 return
             await self._progress(awaited)
@@ -272,7 +285,8 @@ class Attempt:
     async def _progress(self, awaited: Await) -> None:
         """Have everything decided and every step begun; then wait, unless that brought a notification."""
         heard = self.journal.heard
-        await self._host.flush(self)
+        if not self._host.flush_now(self):
+            await self._host.flush(self)
         self._begin_steps()
         if self.closed or self.journal.heard != heard:
             return
@@ -296,12 +310,9 @@ class Attempt:
 
     def _raise_if_cancelled(self, settled: Settled | None) -> None:
         """Once per cancellation, at the first await that was not settled before it. Calls are cancelled with it."""
-        cancels = self.journal.cancels
-        if self._cancels == len(cancels):
+        moment = self.journal.cancels[self._cancels]
+        if settled is not None and settled.position < moment:
             return
-        if settled is not None and settled.position < cancels[self._cancels]:
-            return
-        moment = cancels[self._cancels]
         self._cancels += 1
         children, self._children = self._children, []
         for completion, child in children:
@@ -319,9 +330,8 @@ class Attempt:
         self._open()
         if self.closed:
             return command
-        if not self.journal.staged:
-            # Should the handler now wait for something that is not durable, its commands must not wait with it.
-            asyncio.get_running_loop().call_soon(self._host.flush_soon, self)
+        if not self.journal.staged and not self.running:
+            asyncio.get_running_loop().call_soon(self.yielded)  # a task that the handler began
         try:
             return self.journal.issue(command)
         except Divergence as error:

@@ -29,7 +29,9 @@ class SystemClock:
         self._last_ms = 0
 
     def now_ms(self) -> int:
-        self._last_ms = max(self._last_ms, time.time_ns() // 1_000_000)
+        now_ms = time.time_ns() // 1_000_000
+        if now_ms > self._last_ms:
+            self._last_ms = now_ms
         return self._last_ms
 
     def call_at(self, due_ms: int, callback: Callable[[], None], /) -> Alarm:

@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import suppress
 from contextvars import Context, copy_context
+from functools import partial
 from itertools import chain
 from typing import Protocol
 
@@ -63,7 +64,7 @@ class Invoker:
         self.attempts: dict[InvocationId, Attempt] = {}
         self._parking = Parking(kernel.clock, options.inactivity, options.parked, self.suspend)
         self._unended: dict[InvocationId, set[asyncio.Task[None]]] = {}
-        """Steps that have begun, also of attempts that are over."""
+        """Steps that have begun and whose attempts are over."""
         self._starting: set[asyncio.Task[None]] = set()
         """Of the tasks: attempts that wait for what they need."""
         self._tasks: set[asyncio.Task[None]] = set()
@@ -79,13 +80,11 @@ class Invoker:
     def start(self, resident: Resident) -> None:
         if not self._closed:
             # Not in the context of whoever decided this: a replay would not have it.
-            task = self._spawn(self._attempt(resident.invocation), self._context.copy())
-            self._starting.add(task)
-            task.add_done_callback(self._starting.discard)
+            self._starting.add(self._spawn(self._attempt(resident.invocation), self._context.copy()))
 
-    def wake(self, resident: Resident, entry: e.Entry) -> None:
+    def wake(self, resident: Resident, entry: e.Notification) -> None:
         attempt = self.attempts.get(resident.invocation.id)
-        if attempt is not None and isinstance(entry, e.Completed | e.Signalled):
+        if attempt is not None:
             self._parking.leave(resident.invocation.id)
             attempt.hear(entry)
 
@@ -108,21 +107,26 @@ class Invoker:
     def stop(self) -> None:
         """The engine stopped: no handler may go on."""
         self._closed = True
+        for step in self._begun():
+            step.cancel()
         for attempt in list(self.attempts.values()):
             self._close(attempt)
-        for step in [step for steps in self._unended.values() for step in steps]:
-            step.cancel()
 
     async def close(self) -> None:
         """Let steps that have begun end, within the grace period; then drop every attempt as it is."""
         self._closed = True
         self._parking.close()
-        begun = [step for steps in self._unended.values() for step in steps]
-        if begun:
+        if begun := self._begun():
             await asyncio.wait(begun, timeout=self._options.grace.total_seconds())
+        begun = self._begun()
         for attempt in list(self.attempts.values()):
             self._close(attempt)
-        await self._drop(self._tasks)
+        await self._drop({*self._tasks, *begun})
+
+    def _begun(self) -> list[asyncio.Task[None]]:
+        """Every step that runs."""
+        running = [task for attempt in self.attempts.values() for task in attempt.begun]
+        return running + [task for tasks in self._unended.values() for task in tasks]
 
     # -- Host
 
@@ -132,6 +136,16 @@ class Invoker:
     def new_id(self) -> InvocationId:
         return plain(self.now_ms(), os.urandom(10))
 
+    def flush_now(self, attempt: Attempt, /) -> bool:
+        if attempt.flushing.locked():
+            return False
+        if attempt.journal.staged:
+            if not self._kernel.residency.has(self._staged_needs(attempt)):
+                return False
+            self._decide_staged(attempt)
+            self._kernel.act()
+        return True
+
     async def flush(self, attempt: Attempt, /) -> None:
         async with attempt.flushing:
             if attempt.journal.staged:
@@ -140,16 +154,13 @@ class Invoker:
                     self._kernel.act()
 
     def flush_soon(self, attempt: Attempt, /) -> None:
-        if attempt.journal.staged and not attempt.closed and not attempt.flushing.locked():
+        if not attempt.closed and not attempt.flushing.locked() and not self.flush_now(attempt):
             self._spawn(self.flush(attempt))
 
     def begin(self, attempt: Attempt, command: e.Run, step: Step, /) -> None:
-        task = self._spawn(self._perform(attempt, command, step, self._kernel.ledger.number - 1))
-        attempt.steps[task] = step
-        id = attempt.resident.invocation.id
-        self._unended.setdefault(id, set()).add(task)
-        self._kernel.residency.pin(id)  # it may outlive its attempt
-        task.add_done_callback(lambda task: self._ended(attempt, task))
+        attempt.steps.add(step)
+        begin = partial(self._begin_now, attempt, command, step)
+        self._kernel.writer.when(self._kernel.ledger.number - 1, begin)
 
     def parked(self, attempt: Attempt, /) -> None:
         self._parking.enter(attempt.resident.invocation.id)
@@ -162,13 +173,21 @@ class Invoker:
 
     # -- how
 
-    def _ended(self, attempt: Attempt, task: asyncio.Task[None]) -> None:
+    def _begin_now(self, attempt: Attempt, command: e.Run, step: Step) -> None:
+        if attempt.closed or self._closed:
+            return  # the next attempt will begin it
+        step.task = asyncio.get_running_loop().create_task(self._perform(attempt, command, step))
+        step.task.add_done_callback(partial(self._ended, attempt, step))
+
+    def _ended(self, attempt: Attempt, step: Step, task: asyncio.Task[None]) -> None:
+        self._check(task)
+        attempt.steps.discard(step)
         id = attempt.resident.invocation.id
-        attempt.steps.pop(task, None)
-        self._kernel.residency.unpin(id)
-        self._unended[id].discard(task)
-        if not self._unended[id]:
-            del self._unended[id]
+        if attempt.closed and task in (unended := self._unended.get(id, set())):
+            self._kernel.residency.unpin(id)
+            unended.discard(task)
+            if not unended:
+                del self._unended[id]
 
     async def _attempt(self, invocation: Invocation) -> None:
         id, ledger = invocation.id, self._kernel.ledger
@@ -194,7 +213,7 @@ class Invoker:
         if runnable is None:
             return self._pause_unknown(attempt)
         try:
-            outcome: Outcome = Success(await Driven(runnable.invoke(attempt, request.payload)))
+            outcome: Outcome = Success(await Driven(runnable.invoke(attempt, request.payload), attempt))
         except BaseException as error:
             if attempt.closed:
                 return None  # the end of the attempt, however it left the handler: in a group, say
@@ -207,8 +226,11 @@ class Invoker:
         def needs() -> Iterator[Needed]:
             return chain(self._staged_needs(attempt), lifecycle.complete_needs(self._kernel.ledger, attempt.resident))
 
+        if not attempt.flushing.locked() and self._kernel.residency.has(needs()):
+            return self._complete_now(attempt, outcome)
         async with attempt.flushing, self._kernel.residency.hold(needs):
             self._complete_now(attempt, outcome)
+        return None
 
     def _complete_now(self, attempt: Attempt, outcome: Outcome) -> None:
         if attempt.closed:
@@ -240,7 +262,7 @@ class Invoker:
         id = attempt.resident.invocation.id
         self._kernel.residency.pin(id)
         try:
-            others = [step for step in attempt.steps if step is not asyncio.current_task()]
+            others = [task for task in attempt.begun if task is not asyncio.current_task()]
             if others:
                 await asyncio.wait(others)
             cancelled = attempt.cancellation_waits
@@ -269,12 +291,8 @@ class Invoker:
         self._close(attempt)
         self._kernel.act()
 
-    async def _perform(self, attempt: Attempt, command: e.Run, step: Step, number: int) -> None:
-        """The body of a step: begun once all that was decided before is on the disk, recorded when it ends."""
-        try:
-            await self._kernel.writer.until(number)
-        except EngineStoppedError:
-            return
+    async def _perform(self, attempt: Attempt, command: e.Run, step: Step) -> None:
+        """The body of a step, recorded when it ends. All that was decided before it is on the disk."""
         try:
             outcome = await step.outcome(self._kernel.clock, self._chance)
         except BaseException as error:
@@ -283,12 +301,14 @@ class Invoker:
             await self._failed(attempt, error)
             return
         # It has ended before anybody hears of it: the handler may wait again, and be suspended, at once.
-        attempt.forget_step(step)
+        attempt.steps.discard(step)
         lifecycle.notify(self._kernel.ledger, attempt.resident, e.Completed(command.completion, outcome), self.now_ms())
         self._kernel.act()
 
     def _staged_needs(self, attempt: Attempt) -> Iterator[Needed]:
         for command in attempt.journal.staged:
+            if type(command) in commands.ALONE:
+                continue
             yield from commands.needs(self._kernel.ledger, attempt.resident, command)
 
     def _decide_staged(self, attempt: Attempt) -> None:
@@ -304,6 +324,9 @@ class Invoker:
         self._parking.leave(id)
         if self.attempts.get(id) is attempt:
             del self.attempts[id]
+            for task in attempt.begun:
+                self._kernel.residency.pin(id)  # it may outlive its attempt
+                self._unended.setdefault(id, set()).add(task)
 
     def _spawn(self, work: Coroutine[object, object, None], context: Context | None = None) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work, context=context)
@@ -313,6 +336,10 @@ class Invoker:
 
     def _reap(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
+        self._starting.discard(task)
+        self._check(task)
+
+    def _check(self, task: asyncio.Task[None]) -> None:
         error = None if task.cancelled() else task.exception()
         if isinstance(error, DamagedError):
             log.critical("an invocation cannot be read, and is left alone: %s", error)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from durable.core.entries import Entry
+from durable.core.entries import Notification
 from durable.core.ledger import Directory, Done, Ledger, Resident, Start, Stop, Wake
 from durable.runtime.clock import Clock
 from durable.runtime.residency import Residency
@@ -20,8 +20,9 @@ class Kernel:
         self.ledger = Ledger(directory, last_n=opened.last_n, last_place=opened.last_place)
         self.writer = Writer(self.ledger, store, clock, self._stop)
         self.residency = Residency(self.ledger, store, self.writer, capacity)
+        self.writer.on_commit = self.residency.sweep
         self.on_start: Callable[[Resident], None] = _ignore
-        self.on_wake: Callable[[Resident, Entry], None] = _ignore
+        self.on_wake: Callable[[Resident, Notification], None] = _ignore
         self.on_halt: Callable[[Resident], None] = _ignore
         self.on_done: Callable[[Resident, int], None] = _ignore
         self.on_timer: Callable[[], None] = _ignore
@@ -33,16 +34,17 @@ class Kernel:
         effects, self.ledger.effects = self.ledger.effects, []
         for effect in effects:
             match effect:
-                case Start(resident):
-                    self.on_start(resident)
                 case Wake(resident, entry):
                     self.on_wake(resident, entry)
+                case Start(resident):
+                    self.on_start(resident)
                 case Stop(resident):
                     self.on_halt(resident)
                 case Done(resident):
+                    self.residency.retire(resident)
                     self.on_done(resident, number)
-        self.residency.sweep()
-        self.on_timer()
+        if self.ledger.timers.changed:
+            self.on_timer()
         return number
 
     async def durable(self, resident: Resident) -> None:

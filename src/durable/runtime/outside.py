@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import chain
 from typing import NamedTuple
 
@@ -24,7 +25,7 @@ from durable.runtime.kernel import Kernel
 from durable.serde import check_size, check_text
 
 
-class Submission(msgspec.Struct, frozen=True, kw_only=True):
+class Submission(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A call or a send from outside, encoded."""
 
     target: Target
@@ -47,11 +48,15 @@ class Accepted(NamedTuple):
 
 
 class Called(NamedTuple):
-    id: str
+    invocation: InvocationId
     outcome: Outcome | None
     """``None`` if, and only if, it was the run of a workflow that was accepted before: it is not waited for."""
     expires: datetime | None
     """When the outcome is forgotten; only if it was there before this call."""
+
+    @property
+    def id(self) -> str:
+        return ids.write_invocation(self.invocation)
 
 
 class Peeked(NamedTuple):
@@ -81,7 +86,7 @@ class Outside:
     def __init__(self, kernel: Kernel, new_id: Callable[[], InvocationId], services: Services, *, version: str) -> None:
         self._kernel, self._new_id = kernel, new_id
         self._services, self._version = services, version
-        self._watchers: dict[InvocationId, list[asyncio.Future[tuple[Outcome, int]]]] = {}
+        self._watchers: dict[InvocationId, list[asyncio.Future[Outcome]]] = {}
         self.stopped: BaseException | None = None
 
     def handlers(self) -> Services:
@@ -110,9 +115,9 @@ class Outside:
         ``accepted`` is told the id as soon as there is one, which is before it is on the disk.
         """
         resident, new = await self._accept(submission)
-        id, expires_ms = ids.write_invocation(resident.invocation.id), resident.invocation.expires_ms
+        id, expires_ms = resident.invocation.id, resident.invocation.expires_ms
         if accepted is not None:
-            accepted(id)
+            accepted(ids.write_invocation(id))
         if not new and resident.invocation.request.kind is Kind.WORKFLOW and not submission.attach:
             await self._kernel.durable(resident)
             return Called(id, None, None)
@@ -191,11 +196,14 @@ class Outside:
         await self._signal(awakeable.invocation, Signalled(awakeable.signal, outcome), awakeable.created_ms)
 
     def done(self, resident: Resident, number: int) -> None:
-        """Effect: an invocation has its outcome."""
-        outcome = resident.invocation.outcome
+        """Effect: an invocation has its outcome. Who waits for it is told once it is on the disk."""
+        if resident.invocation.id in self._watchers:
+            self._kernel.writer.when(number, partial(self._tell, resident))
+
+    def _tell(self, resident: Resident) -> None:
         for watcher in self._watchers.pop(resident.invocation.id, ()):
-            if not watcher.done() and outcome is not None:
-                watcher.set_result((outcome, number))
+            if not watcher.done() and resident.invocation.outcome is not None:
+                watcher.set_result(resident.invocation.outcome)
 
     def stop(self, error: BaseException) -> None:
         """Nobody will get an answer any more."""
@@ -256,18 +264,16 @@ class Outside:
         if self.stopped is not None:
             raise EngineStoppedError(f"the engine is not running: {self.stopped}")
         id = resident.invocation.id
-        watcher: asyncio.Future[tuple[Outcome, int]] = asyncio.get_running_loop().create_future()
+        watcher: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         watchers = self._watchers.setdefault(id, [])
         watchers.append(watcher)
         try:
-            outcome, number = await watcher
+            return await watcher
         finally:
             if watcher.cancelled():
                 self._forget(id, watcher)
-        await self._kernel.writer.until(number)
-        return outcome
 
-    def _forget(self, id: InvocationId, watcher: asyncio.Future[tuple[Outcome, int]]) -> None:
+    def _forget(self, id: InvocationId, watcher: asyncio.Future[Outcome]) -> None:
         watchers = self._watchers.get(id, [])
         if watcher in watchers:
             watchers.remove(watcher)

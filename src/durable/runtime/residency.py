@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable, Container, Iterable
 from typing import TypeVar
 
@@ -26,6 +27,7 @@ class Residency:
         self._ledger, self._store, self._writer = ledger, store, writer
         self._capacity = self._threshold = capacity
         self._pins: dict[Needed, int] = {}
+        self._retired = deque[Resident]()
         self.damaged: dict[InvocationId, DamagedError] = {}
         """Invocations that are in the store and cannot be read: their ids must not be given to others."""
         self._loading: dict[Needed, asyncio.Task[None]] = {}
@@ -49,6 +51,7 @@ class Residency:
         loads = [self._load(each) for each in wanted if not self._resident(each)]
         if loads:
             await asyncio.gather(*loads)
+            self.sweep()
 
     def pin(self, needed: Needed) -> None:
         self._pins[needed] = self._pins.get(needed, 0) + 1
@@ -59,8 +62,18 @@ class Residency:
         else:
             self._pins[needed] -= 1
 
+    def retire(self, resident: Resident) -> None:
+        """It is completed: hardly anybody will want it once that is on the disk."""
+        self._retired.append(resident)
+
     def sweep(self) -> None:
-        """Drop what nobody needs and the disk has, if there is much of it."""
+        """Drop what is completed, and if there is much else what nobody needs; all of it is on the disk."""
+        retired, durable = self._retired, self._writer.durable
+        while retired and retired[0].number <= durable:
+            resident = retired.popleft()
+            id = resident.invocation.id
+            if id not in self._pins and self._ledger.invocations.get(id) is resident:
+                del self._ledger.invocations[id]
         size = len(self._ledger.invocations) + len(self._ledger.instances)
         if size <= self._threshold:
             return
@@ -112,7 +125,8 @@ class Hold:
                 for each in wanted:
                     self._residency.pin(each)
                     self._held[each] = None
-                await self._residency.load_missing(wanted)
+                if not self._residency.has(wanted):
+                    await self._residency.load_missing(wanted)
         except BaseException:
             self._release()
             raise

@@ -21,9 +21,13 @@ log = logging.getLogger("durable.steps")
 class Step:
     """One step of an attempt, from its beginning to its outcome."""
 
+    __slots__ = ("_action", "_retry", "name", "resting", "task")
+
     def __init__(self, name: str, action: Action, retry: RetryPolicy | None) -> None:
         self.name = name
         self._action, self._retry = action, retry
+        self.task: asyncio.Task[None] | None = None
+        """Once it has begun."""
         self.resting = False
         """Whether it waits for the time of its next attempt."""
 

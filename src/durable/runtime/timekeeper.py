@@ -28,6 +28,7 @@ class Timekeeper:
     def arm(self) -> None:
         """Look at the next timer again."""
         timers = self._kernel.ledger.timers
+        timers.changed = False
         if self.errand.busy:
             return
         if timers.wants_refill:

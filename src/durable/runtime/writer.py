@@ -25,8 +25,10 @@ class Writer:
         self._ledger, self._store, self._clock, self._stopped = ledger, store, clock, stopped
         self.durable = 0
         """Every decision up to this number is on the disk."""
+        self.on_commit: Callable[[], None] = _ignore
         self._wanted = asyncio.Event()
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
+        self._callbacks: list[tuple[int, Callable[[], None]]] = []
         self._linger: Alarm | None = None
         self._closing = False
         self._error: BaseException | None = None
@@ -34,7 +36,7 @@ class Writer:
 
     @property
     def idle(self) -> bool:
-        return not self._waiting and not self._wanted.is_set()
+        return not self._waiting and not self._callbacks and not self._wanted.is_set()
 
     def decided(self) -> int:
         """A decision was taken: its number. It will be written soon, also if nobody asks."""
@@ -43,6 +45,14 @@ class Writer:
         if self._linger is None and self._error is None:
             self._linger = self._clock.call_at(self._clock.now_ms() + LINGER_MS, self._wanted.set)
         return number
+
+    def when(self, number: int, callback: Callable[[], None]) -> None:
+        """Call back once the decision is on the disk: now, if it is there; never, if that will never be known."""
+        if number <= self.durable:
+            callback()
+        elif self._error is None:
+            self._callbacks.append((number, callback))
+            self._wanted.set()
 
     async def until(self, number: int) -> None:
         """Return once the decision is on the disk; raise ``EngineStoppedError`` if that will never be known."""
@@ -80,6 +90,7 @@ class Writer:
                 return
             self.durable = number
             self._release()
+            self.on_commit()
 
     def _take(self) -> tuple[Commit, int]:
         if self._linger is not None:
@@ -89,6 +100,9 @@ class Writer:
         return commit, self._ledger.number - 1
 
     def _release(self) -> None:
+        callbacks, self._callbacks = self._callbacks, []
+        for number, callback in callbacks:
+            self.when(number, callback)
         waiting, self._waiting = self._waiting, []
         for number, future in waiting:
             if number > self.durable:
@@ -106,7 +120,7 @@ class Writer:
         for _, future in self._waiting:
             if not future.done():
                 future.set_exception(self._unknown())
-        self._waiting = []
+        self._waiting, self._callbacks = [], []
         self._stopped(error)
 
     def _unknown(self) -> EngineStoppedError:
@@ -116,3 +130,6 @@ class Writer:
         )
         stopped.__cause__ = self._error
         return stopped
+
+
+def _ignore() -> None: ...
