@@ -22,6 +22,7 @@ class FakeMachine:
     def __init__(
         self, *, state: Mapping[str, bytes] | None = None, key: str = "k", identity: str | None = None
     ) -> None:
+        self.handler = "Fake.handler"
         self.invocation_id = "inv_1fake"
         self.key = key
         self.headers: Mapping[str, str] = {"x-test": "yes"}

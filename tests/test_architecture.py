@@ -12,10 +12,10 @@ PACKAGE = Path(__file__).parents[1] / "src" / "durable"
 
 # Left to right: a module may import from its own ring and from those before it.
 RINGS = (
-    "errors retry serde outcome options",
+    "errors flaw limits retry serde shape outcome options",
     "core",
-    "action service handlers settings signature state futures combinators machine context saga client openapi generic "
-    "replacement",
+    "action service handlers settings signature state misuse futures combinators machine context saga client openapi "
+    "generic replacement",
     "store runtime",
     "engine",
     "ingress http testing cli",

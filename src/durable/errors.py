@@ -58,8 +58,12 @@ class PayloadError(TerminalError):
 class InvocationNotFoundError(TerminalError):
     """There is no such invocation, or its retention is over; status 404."""
 
-    def __init__(self, message: str = "not found") -> None:
+    def __init__(self, message: str) -> None:
         super().__init__(message, status=404)
+
+    @classmethod
+    def of(cls, id: str) -> InvocationNotFoundError:
+        return cls(f"invocation {id} not found: it was never accepted here, or its retention is over")
 
 
 class InvocationNotReadyError(TerminalError):
@@ -70,10 +74,12 @@ class InvocationNotReadyError(TerminalError):
 
 
 class BadIdError(TerminalError, ValueError):
-    """The text is not an id, or not one that this engine made; status 400. The message is Restate's word for why."""
+    """The text is not an id, or not one that this engine made; status 400."""
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str, *, why: str | None = None) -> None:
         super().__init__(message, status=400)
+        self.why = message if why is None else why
+        """In Restate's words."""
 
 
 class InvocationStateError(TerminalError):

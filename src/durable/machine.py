@@ -37,6 +37,11 @@ class Machine(Notified, Protocol):
     """
 
     @property
+    def handler(self) -> str:
+        """Whose attempt it is, for people: ``Service.handler``."""
+        ...
+
+    @property
     def invocation_id(self) -> str: ...
     @property
     def key(self) -> str: ...

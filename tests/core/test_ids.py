@@ -67,8 +67,10 @@ def test_every_id_is_padded_to_one_length(number: int) -> None:
     ],
 )
 def test_what_is_no_id_is_refused_in_restates_words(text: str, why: str) -> None:
-    with pytest.raises(BadIdError, match=f"^{why}$"):
+    with pytest.raises(BadIdError, match=f"^bad invocation id '{text}': {why}$") as error:
         read_invocation(text)
+
+    assert error.value.why == why
 
 
 def test_a_derived_id_depends_on_where_its_parts_end() -> None:

@@ -12,6 +12,7 @@ from durable.testing import TestEngine
 from tests.runtime.flows import Approval, Counter
 
 HOUR = timedelta(hours=1)
+FORGOTTEN = "it was never accepted here, or its retention is over"
 SUSPENDING = Options(inactivity=timedelta(0))
 
 
@@ -170,7 +171,7 @@ async def test_what_is_purged_is_unknown_and_its_key_can_be_used_again(engine: T
 
     await run.purge()
 
-    assert await status_of(run) == (404, "not found")
+    assert await status_of(run) == (404, f"invocation {run.id} not found: {FORGOTTEN}")
     again = await engine.send(Approval.run, "w")
     await engine.call(Approval.decide, "w", "no")
     assert await again.result() == "no"
@@ -204,7 +205,7 @@ async def test_a_handler_may_do_all_this_too(engine: TestEngine) -> None:
     restarted = await engine.call(Parent.order, ["restart", sent.id])
     assert await engine.call(Parent.order, ["purge", sent.id]) == "done"
 
-    assert await status_of(sent) == (404, "not found")
+    assert await status_of(sent) == (404, f"invocation {sent.id} not found: {FORGOTTEN}")
     await engine.skip(HOUR)
     assert (await engine.invocation(restarted).result()) is not None
     with pytest.raises(TerminalError, match="not found"):

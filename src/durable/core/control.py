@@ -50,7 +50,7 @@ def carry_out(ledger: Ledger, order: Order, now_ms: int) -> InvocationId:
     """Do it, and return the id of the invocation that it was done to, or of the one that a restart made."""
     resident = ledger.find(order.id)
     if resident is None:
-        raise InvocationNotFoundError
+        raise InvocationNotFoundError.of(write_invocation(order.id))
     match order.verb:
         case "kill":
             kill(ledger, resident, now_ms)

@@ -13,6 +13,7 @@ from binascii import Error as BadBase64
 from typing import NamedTuple, NewType
 
 from durable.errors import BadIdError
+from durable.limits import check_text
 
 InvocationId = NewType("InvocationId", bytes)
 """16 bytes; a plain one begins with its creation time, so that a database index grows at its end."""
@@ -28,6 +29,8 @@ _INVOCATION = "inv_1"
 _PARTITION = "0" * 11
 _UUID_DIGITS = 22
 _AWAKEABLE = "sign_1"
+_SHOWN = 1024
+"""Characters of a bad id in an error: more than any id has."""
 
 
 def plain(now_ms: int, entropy: bytes) -> InvocationId:
@@ -54,20 +57,26 @@ def write_invocation(id: InvocationId, /) -> str:
 
 def read_invocation(text: str) -> InvocationId:
     """The id that ``text`` writes; :class:`BadIdError` if it is none."""
+    text = check_text(text, "an invocation id")
+    why = _why_no_invocation(text)
+    if why is not None:
+        raise _bad("invocation", text, why)
+    return InvocationId(_base62(text[-_UUID_DIGITS:]).to_bytes(16, "little"))
+
+
+def _why_no_invocation(text: str) -> str | None:
     prefix, _, rest = text.partition("_")
     if not rest or prefix not in ("inv", "sign", "dp"):
-        raise BadIdError("bad format")
+        return "bad format"
     if prefix != "inv":
-        raise BadIdError("id doesn't match the expected type")
+        return "id doesn't match the expected type"
     if rest[0] != "1":
-        raise BadIdError("unrecognized codec version")
+        return "unrecognized codec version"
     if len(text) != len(_INVOCATION) + len(_PARTITION) + _UUID_DIGITS:
-        raise BadIdError("bad length")
-    number = _base62(rest[1 + len(_PARTITION) :])
-    _base62(rest[1 : 1 + len(_PARTITION)])
-    if number >= 1 << 128:
-        raise BadIdError("base62 decode error")
-    return InvocationId(number.to_bytes(16, "little"))
+        return "bad length"
+    if not _DIGIT.keys() >= set(rest) or _base62(text[-_UUID_DIGITS:]) >= 1 << 128:
+        return "base62 decode error"
+    return None
 
 
 class AwakeableId(NamedTuple):
@@ -86,20 +95,25 @@ def write_awakeable(secret: bytes, id: AwakeableId) -> str:
 
 def read_awakeable(secret: bytes, text: str) -> AwakeableId:
     """What :func:`write_awakeable` wrote; :class:`BadIdError` for every id that ``secret`` did not make."""
+    text = check_text(text, "an awakeable id")
     if not text.startswith(_AWAKEABLE):
-        raise BadIdError("bad format")
+        raise _bad("awakeable", text, "bad format")
     encoded = text[len(_AWAKEABLE) :]
     try:
         raw = urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))
     except (BadBase64, ValueError) as error:
-        raise BadIdError("bad format") from error
+        raise _bad("awakeable", text, "bad format") from error
     if len(raw) != 44 or _base64(raw) != encoded:
-        raise BadIdError("bad length")
+        raise _bad("awakeable", text, "bad length")
     created_ms, signal = int.from_bytes(raw[:8], "big"), int.from_bytes(raw[24:28], "big")
     id = AwakeableId(InvocationId(raw[8:24]), signal, created_ms)
     if not hmac.compare_digest(raw, _place(id) + _proof(secret, id)):
-        raise BadIdError("unknown awakeable")
+        raise _bad("awakeable", text, "unknown awakeable")
     return id
+
+
+def _bad(noun: str, text: str, why: str) -> BadIdError:
+    return BadIdError(f"bad {noun} id '{text[:_SHOWN]}': {why}", why=why)
 
 
 def _place(id: AwakeableId) -> bytes:
@@ -118,7 +132,5 @@ def _base64(raw: bytes) -> str:
 def _base62(text: str) -> int:
     number = 0
     for character in text:
-        if character not in _DIGIT:
-            raise BadIdError("base62 decode error")
         number = number * 62 + _DIGIT[character]
     return number

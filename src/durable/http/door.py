@@ -52,7 +52,7 @@ class HttpDoor:
             response = (await self._get(path, waits=True)).response
         replies.check_id_known(response)
         if response.status_code == 404 and not await self._known(id):
-            raise InvocationNotFoundError
+            raise InvocationNotFoundError.of(id)
         return replies.outcome(response)
 
     async def output(self, id: str, /) -> Outcome | None:

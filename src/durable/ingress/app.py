@@ -18,7 +18,7 @@ from starlette.types import Receive, Scope, Send
 from durable.core.ids import read_invocation
 from durable.core.invocation import Kind
 from durable.core.outcome import Failure, Outcome, Success
-from durable.errors import BadIdError, EngineStoppedError, TerminalError
+from durable.errors import EngineStoppedError, TerminalError
 from durable.ingress import headers, paths, replies
 from durable.ingress.bodies import check_input, decode_text, read_body
 from durable.ingress.cors import Cors
@@ -208,7 +208,8 @@ class Ingress:
     def _id(self, query: paths.Query, visit: Visit) -> str:
         match query:
             case paths.ById(id):
-                return _checked(id)
+                read_invocation(id)  # or it is refused
+                return id
             case paths.ByWorkflow(service, key):
                 return self._door.workflow_id(service, key)
             case paths.ByIdempotencyKey(target, idempotency_key):
@@ -218,10 +219,7 @@ class Ingress:
     async def _complete(self, route: paths.Resolve | paths.Reject, visit: Visit) -> Response:
         body = await read_body(visit.request, self._max_body)
         outcome: Outcome = Success(body) if isinstance(route, paths.Resolve) else Failure(500, decode_text(body))
-        try:
-            await self._door.complete_awakeable(route.id, outcome)
-        except BadIdError as error:
-            raise Refusal(400, f"bad awakeable id '{route.id}': {error}") from error
+        await self._door.complete_awakeable(route.id, outcome)
         return replies.completion_taken()
 
 
@@ -239,11 +237,3 @@ class _Everything(BaseRoute):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._app(scope, receive, send)
-
-
-def _checked(id: str) -> str:
-    try:
-        read_invocation(id)
-    except BadIdError as error:
-        raise Refusal(400, f"bad invocation id '{id}': {error}") from error
-    return id

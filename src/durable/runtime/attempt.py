@@ -18,7 +18,7 @@ from durable.core.invocation import Kind, derived_id
 from durable.core.journal import Divergence, Journal, named_slot
 from durable.core.ledger import Directory, Instance, Resident
 from durable.core.outcome import Outcome, Success
-from durable.errors import BadIdError, InvocationCancelledError, JournalMismatchError, Suspended, TerminalError
+from durable.errors import InvocationCancelledError, JournalMismatchError, Suspended
 from durable.machine import Action, Outgoing
 from durable.retry import RetryPolicy
 from durable.runtime.drive import Abandon
@@ -139,6 +139,11 @@ class Attempt:
     # -- Machine
 
     @property
+    def handler(self) -> str:
+        target = self.resident.invocation.request.target
+        return f"{target.service}.{target.handler}"
+
+    @property
     def invocation_id(self) -> str:
         return ids.write_invocation(self.resident.invocation.id)
 
@@ -200,10 +205,7 @@ class Attempt:
         return ids.write_awakeable(self._host.secret, id), One(-index)
 
     def complete_awakeable(self, id: str, outcome: Outcome, /) -> None:
-        try:
-            target, index, created_ms = ids.read_awakeable(self._host.secret, id)
-        except BadIdError as error:
-            raise TerminalError(f"bad awakeable id {id!r}: {error}", status=400) from error
+        target, index, created_ms = ids.read_awakeable(self._host.secret, id)
         self._issue(e.CompleteAwakeable(target, index, outcome, created_ms))
 
     def signal(self, name: str, /) -> One:
@@ -212,13 +214,13 @@ class Attempt:
         return One(named_slot(name, self._named[name]))
 
     def send_signal(self, invocation_id: str, name: str, outcome: Outcome, /) -> None:
-        self._issue(e.SendSignal(_read_id(invocation_id), name, outcome))
+        self._issue(e.SendSignal(ids.read_invocation(invocation_id), name, outcome))
 
     def cancel(self, invocation_id: str, /) -> None:
-        self._issue(e.SendSignal(_read_id(invocation_id), CANCEL, Success()))
+        self._issue(e.SendSignal(ids.read_invocation(invocation_id), CANCEL, Success()))
 
     def control(self, verb: e.Verb, invocation_id: str, from_entry: int = 0, /) -> One:
-        completion, id = self.journal.next_completion(), _read_id(invocation_id)
+        completion, id = self.journal.next_completion(), ids.read_invocation(invocation_id)
         return One(self._issue(e.Control(completion, verb, id, from_entry, self._host.new_id())).completion)
 
     def written(self, id: bytes, /) -> str:
@@ -226,12 +228,12 @@ class Attempt:
 
     def attach(self, invocation_id: str, /) -> One:
         completion = self.journal.next_completion()
-        self._issue(e.Attach(completion, _read_id(invocation_id)))
+        self._issue(e.Attach(completion, ids.read_invocation(invocation_id)))
         return One(completion)
 
     def output(self, invocation_id: str, /) -> One:
         completion = self.journal.next_completion()
-        self._issue(e.GetOutput(completion, _read_id(invocation_id)))
+        self._issue(e.GetOutput(completion, ids.read_invocation(invocation_id)))
         return One(completion)
 
     def get(self, name: str, /) -> tuple[bytes | None, Known]:
@@ -380,13 +382,6 @@ def _known(seen: int) -> Known:
 
 def _ms(duration: timedelta) -> int:
     return round(duration.total_seconds() * 1000)
-
-
-def _read_id(text: str) -> InvocationId:
-    try:
-        return ids.read_invocation(text)
-    except BadIdError as error:
-        raise TerminalError(f"bad invocation id {text!r}: {error}", status=400) from error
 
 
 def _author_line() -> str:

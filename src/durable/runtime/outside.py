@@ -21,8 +21,8 @@ from durable.core.lifecycle import Needed
 from durable.core.outcome import Outcome, Success
 from durable.core.waits import Why, why, why_needs
 from durable.errors import EngineStoppedError, InvocationNotFoundError
+from durable.limits import LONGEST_KEY, check_size, check_text
 from durable.runtime.kernel import Kernel
-from durable.serde import check_size, check_text
 
 
 class Submission(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -182,7 +182,7 @@ class Outside:
             found = why(ledger, parsed)
         await self._kernel.writer.until(ledger.number - 1)
         if found is None:
-            raise InvocationNotFoundError
+            raise InvocationNotFoundError.of(id)
         return found
 
     async def cancel(self, id: str) -> None:
@@ -246,7 +246,7 @@ class Outside:
         target = submission.target
         check_size(submission.payload, "the payload")
         if submission.identity is not None:
-            check_text(submission.identity, "an identity")  # an ingress's authenticate may return anything
+            check_text(submission.identity, "an identity", LONGEST_KEY)  # an ingress's authenticate may return anything
         rule = self._kernel.ledger.directory.get((target.service, target.handler))
         if rule is None:
             raise unknown_handler(target).error()
@@ -297,7 +297,7 @@ class Outside:
         async with self._kernel.residency.hold(needs):
             resident = self._found(id)
             if created_ms not in (None, resident.invocation.created_ms):
-                raise InvocationNotFoundError
+                raise InvocationNotFoundError.of(ids.write_invocation(id))
             lifecycle.signal(ledger, resident, entry, self._kernel.clock.now_ms())
             number = self._kernel.act()
         await self._kernel.writer.until(number)
@@ -307,7 +307,7 @@ class Outside:
             raise self._kernel.residency.damaged[id]
         resident = self._kernel.ledger.find(id)
         if resident is None:
-            raise InvocationNotFoundError
+            raise InvocationNotFoundError.of(ids.write_invocation(id))
         return resident
 
 

@@ -100,4 +100,4 @@ def _check(place: int, id: str) -> None:
     try:
         read_invocation(id)
     except BadIdError as error:
-        raise Refusal(422, f"invocation_ids[{place}] is not the id of an invocation: {error.message}") from error
+        raise Refusal(422, f"invocation_ids[{place}] is not the id of an invocation: {error.why}") from error

@@ -18,7 +18,7 @@ async def describe(engine: Administered, request: Request) -> Response:
     try:
         return replies.found(record(await engine.door.look(id)))
     except BadIdError as error:
-        raise invalid("invocation_id", error.message) from error
+        raise invalid("invocation_id", error.why) from error
     except InvocationNotFoundError as error:
         raise unknown(id) from error
 
@@ -29,7 +29,7 @@ async def why(engine: Administered, request: Request) -> Response:
     try:
         return replies.found(await engine.door.why(id))
     except BadIdError as error:
-        raise invalid("invocation_id", error.message) from error
+        raise invalid("invocation_id", error.why) from error
     except InvocationNotFoundError as error:
         raise unknown(id) from error
 

@@ -33,7 +33,7 @@ async def carry_out(door: AdminDoor, name: Name, order: Order) -> Done:
     try:
         return await VERBS[name](door, order)
     except BadIdError as error:
-        raise invalid("invocation_id", error.message) from error
+        raise invalid("invocation_id", error.why) from error
     except InvocationNotFoundError as error:
         raise unknown(order.id) from error
     except TerminalError as error:
