@@ -63,8 +63,8 @@ def test_a_policy_has_no_jitter_unless_it_says_so() -> None:
     assert RetryPolicy(first=SECOND).delay(1, 0.9) == SECOND
 
 
-@pytest.mark.parametrize("jitter", [-0.1, 1.1, float("nan")])
-def test_a_jitter_that_is_no_fraction_is_refused(jitter: float) -> None:
+@pytest.mark.parametrize("jitter", [-0.1, 1.1, float("nan"), "0.1"])
+def test_a_jitter_that_is_no_fraction_is_refused(jitter: Any) -> None:
     with pytest.raises(ValueError, match="jitter must be a fraction from 0 to 1, got"):
         RetryPolicy(jitter=jitter)
 
@@ -103,14 +103,14 @@ def test_a_negative_delay_is_refused(field: str) -> None:
         RetryPolicy(**fields)
 
 
-@pytest.mark.parametrize("factor", [0.99, 0, -2, float("nan"), float("inf")])
-def test_a_factor_that_is_not_a_number_from_1_is_refused(factor: float) -> None:
+@pytest.mark.parametrize("factor", [0.99, 0, -2, float("nan"), float("inf"), "2", None])
+def test_a_factor_that_is_not_a_number_from_1_is_refused(factor: Any) -> None:
     with pytest.raises(ValueError, match="factor must be a number >= 1, got"):
         RetryPolicy(factor=factor)
 
 
-@pytest.mark.parametrize("attempts", [0, -1])
-def test_less_than_one_attempt_is_refused(attempts: int) -> None:
+@pytest.mark.parametrize("attempts", [0, -1, "3"])
+def test_less_than_one_attempt_is_refused(attempts: Any) -> None:
     with pytest.raises(ValueError, match="max_attempts must be at least 1, got"):
         RetryPolicy(max_attempts=attempts)
 

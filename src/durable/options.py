@@ -8,6 +8,7 @@ from datetime import timedelta
 import msgspec
 
 from durable.errors import DurableError
+from durable.limits import LONGEST_NAME, check_text
 from durable.retry import HANDLER_RETRIES, RetryPolicy
 
 
@@ -35,12 +36,19 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         for name in ("inactivity", "grace", "cleanup"):
-            duration: timedelta = getattr(self, name)
+            duration: object = getattr(self, name)
+            if not isinstance(duration, timedelta):
+                raise TypeError(f"{name} is a timedelta, got {duration!r}; write timedelta(seconds=5)")
             if duration < timedelta(0) or (name == "cleanup" and not duration):
                 raise ValueError(f"{name} must be positive, got {duration}")
         for name in ("parked", "resident"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+            count: object = getattr(self, name)
+            if not isinstance(count, int) or count < 1:
+                raise ValueError(f"{name} must be an int of at least 1, got {count!r}")
+        retry: object = self.retry
+        if not isinstance(retry, RetryPolicy):
+            raise TypeError(f"retry is a RetryPolicy, got {retry!r}")
+        check_text(self.version, "the version of your code", LONGEST_NAME)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str], /) -> Options:

@@ -30,12 +30,12 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
         self._check_types()
         if self.first < timedelta(0) or self.longest < timedelta(0):
             raise ValueError(f"a retry delay cannot be negative: first={self.first}, longest={self.longest}")
-        if not 1.0 <= self.factor < float("inf"):
-            raise ValueError(f"factor must be a number >= 1, got {self.factor}")
-        if self.max_attempts is not None and self.max_attempts < 1:
-            raise ValueError(f"max_attempts must be at least 1, got {self.max_attempts}")
-        if not 0.0 <= self.jitter <= 1.0:
-            raise ValueError(f"jitter must be a fraction from 0 to 1, got {self.jitter}")
+        if not (_is_number(self.factor) and 1.0 <= self.factor < float("inf")):
+            raise ValueError(f"factor must be a number >= 1, got {self.factor!r}")
+        if self.max_attempts is not None and not (_is_number(self.max_attempts) and self.max_attempts >= 1):
+            raise ValueError(f"max_attempts must be at least 1, got {self.max_attempts!r}")
+        if not (_is_number(self.jitter) and 0.0 <= self.jitter <= 1.0):
+            raise ValueError(f"jitter must be a fraction from 0 to 1, got {self.jitter!r}")
 
     def _check_types(self) -> None:
         if self.exhausted not in ("pause", "fail"):
@@ -68,6 +68,10 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
         too_often = self.max_attempts is not None and attempts >= self.max_attempts
         too_long = self.max_duration is not None and elapsed >= self.max_duration
         return too_often or too_long
+
+
+def _is_number(given: object) -> bool:
+    return isinstance(given, int | float)
 
 
 HANDLER_RETRIES = RetryPolicy(

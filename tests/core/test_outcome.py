@@ -1,12 +1,13 @@
 """Outcomes, to errors and back."""
 
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
 import pytest
 
-from durable.core.outcome import Failure, Success
+from durable.core.outcome import LONGEST, Failure, Success
 from durable.errors import InvocationCancelledError, TerminalError
 
 
@@ -68,6 +69,47 @@ def test_a_failure_can_be_stored_whatever_it_says(message: Any, kept: str) -> No
     failure = Failure(500, message, {message: message})
 
     assert (failure.message, failure.metadata) == (kept, {kept: kept})
+    assert stored(failure) == failure
+
+
+class Mute:
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+class Odd(TerminalError):
+    """Makes of our attributes what it likes."""
+
+    def __init__(self, **attributes: Any) -> None:
+        vars(self).update(attributes)
+
+    def __str__(self) -> str:
+        return "odd"
+
+    def __getattr__(self, name: str) -> object:
+        raise KeyError(name) if name in {"message", "status", "metadata"} else AttributeError(name)
+
+
+@pytest.mark.parametrize(
+    ("error", "kept"),
+    [
+        (Odd(), Failure(500, "odd")),
+        (Odd(message=Mute(), status=Mute(), metadata={"a": Mute()}), Failure(500, "Mute", {"a": "Mute"})),
+        (Odd(metadata=["a"]), Failure(500, "odd")),
+        (Odd(metadata="a"), Failure(500, "odd")),
+        (Odd(status=409, message="no", metadata=MappingProxyType({"a": "b"})), Failure(409, "no", {"a": "b"})),
+    ],
+)
+def test_a_failure_is_made_of_any_terminal_error(error: TerminalError, kept: Failure) -> None:
+    assert Failure.of(error) == kept
+    assert stored(Failure.of(error)) == kept
+
+
+def test_metadata_is_kept_as_far_as_there_is_room() -> None:
+    failure = Failure(500, "x" * 100_000, {str(n): "y" * 10_000 for n in range(1_000)})
+
+    assert len(failure.message) == LONGEST
+    assert failure.metadata == {str(n): "y" * 10_000 for n in range(6)}
     assert stored(failure) == failure
 
 

@@ -1,5 +1,7 @@
 """Requests that get no further than the door: restate.md 2.4."""
 
+import re
+
 import httpx
 import pytest
 
@@ -66,6 +68,22 @@ NO_HANDLER = (
 )
 async def test_a_bad_path(client, path, status, message):
     is_refused(await client.post(path), status, message)
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        ("/Greeter/Ping", {"x-note": "x" * 65_536}),
+        ("/Greeter/Ping", {f"x-{n:04}": "x" * 94 for n in range(700)}),
+        ("/Greeter/Ping?" + "x" * 60_000, {"x-note": "x" * 6_000}),
+    ],
+    ids=["one", "many", "query"],
+)
+async def test_more_headers_than_a_handler_can_be_given(client, path, headers):
+    reply = await client.post(path, headers=headers)
+
+    is_refused(reply, 431, reply.json()["message"])
+    assert re.fullmatch(r"the path and the headers have \d\d,\d{3} bytes, and can have 65,536", reply.json()["message"])
 
 
 @pytest.mark.parametrize(

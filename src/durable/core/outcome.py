@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import msgspec
 
 from durable.errors import TerminalError
 
 LONGEST = 64 * 1024
-"""Characters of a message: enough to read."""
+"""Characters of a message, and of all metadata together: enough to read."""
 
 
 class Success(msgspec.Struct, frozen=True, array_like=True, tag="ok", gc=False):
@@ -26,17 +27,19 @@ class Failure(msgspec.Struct, frozen=True, array_like=True, tag="err", gc=False)
 
     def __post_init__(self) -> None:
         # A failure is made from whatever was raised: one that cannot be stored would stop the engine.
-        texts = (self.message, *self.metadata.keys(), *self.metadata.values())
-        if not (_is_status(self.status) and all(map(_is_text, texts))):
+        said = (*self.metadata.keys(), *self.metadata.values())
+        fits = all(map(_is_text, said)) and sum(map(len, said)) <= LONGEST
+        if not (_is_status(self.status) and _is_text(self.message) and fits):
             msgspec.structs.force_setattr(self, "status", _status(self.status))
             msgspec.structs.force_setattr(self, "message", _text(self.message))
-            msgspec.structs.force_setattr(self, "metadata", {_text(k): _text(v) for k, v in self.metadata.items()})
+            msgspec.structs.force_setattr(self, "metadata", _metadata(self.metadata))
 
     @classmethod
     def of(cls, error: TerminalError) -> Failure:
-        # A subclass need not have called our __init__.
-        message = getattr(error, "message", None) or _described(error, str)
-        return cls(getattr(error, "status", 500), message, getattr(error, "metadata", None) or {})
+        # A subclass need not have called our __init__, and may make of our attributes what it likes.
+        message, metadata = _attribute(error, "message"), _attribute(error, "metadata")
+        status = _attribute(error, "status")
+        return cls(status, message or _described(error, str), dict(metadata) if isinstance(metadata, Mapping) else {})
 
     @classmethod
     def raised(cls, error: BaseException) -> Failure:
@@ -60,19 +63,38 @@ def _is_text(value: object) -> bool:
 
 
 def _text(value: object) -> str:
-    return str(value)[:LONGEST].encode("utf-8", "replace").decode()
+    return _described(value, str)[:LONGEST].encode("utf-8", "replace").decode()
 
 
-def _described(error: BaseException, describe: Callable[[object], str]) -> str:
+def _metadata(given: Mapping[str, str]) -> dict[str, str]:
+    """As much of it as there is room for."""
+    kept, room = dict[str, str](), LONGEST
+    for name, value in given.items():
+        name, value = _text(name), _text(value)
+        room -= len(name) + len(value)
+        if room < 0:
+            break
+        kept[name] = value
+    return kept
+
+
+def _attribute(error: TerminalError, name: str) -> Any:
     try:
-        return describe(error)
+        return getattr(error, name, None)
     except Exception:
-        return type(error).__name__
+        return None
+
+
+def _described(value: object, describe: Callable[[object], str]) -> str:
+    try:
+        return describe(value)
+    except Exception:
+        return type(value).__name__
 
 
 def _status(value: object) -> int:
     try:
-        status = int(str(value))
+        status = int(_described(value, str))
     except ValueError:
         return 500
     return status if _is_status(status) else 500

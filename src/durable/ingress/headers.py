@@ -10,6 +10,7 @@ from starlette.requests import Request
 
 from durable.ingress.delays import parse_delay, parse_timeout
 from durable.ingress.refusal import Refusal
+from durable.limits import LARGEST_HEADERS, headers_size
 
 _PATH = "x-restate-ingress-path"
 _KEPT = frozenset({"connection", "host", "idempotency-key", "idempotency-expires", _PATH})
@@ -26,6 +27,9 @@ def headers_for_handler(request: Request, path: bytes, *, authenticated: bool) -
     for name, value in request.headers.items():
         if name not in kept:
             headers.setdefault(name, value)
+    size = headers_size(headers)
+    if size > LARGEST_HEADERS:
+        raise Refusal(431, f"the path and the headers have {size:,} bytes, and can have {LARGEST_HEADERS:,}")
     return headers
 
 

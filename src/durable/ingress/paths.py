@@ -14,9 +14,7 @@ import msgspec
 
 from durable.core.entries import Target
 from durable.ingress.refusal import Refusal
-
-LONGEST_KEY = 1024
-"""Bytes of UTF-8. Keys sit in every index entry of their object."""
+from durable.limits import LONGEST_KEY
 
 Keyed = Callable[[str], bool]
 """Whether a service has keys; raises :class:`Refusal` if there is no such service."""

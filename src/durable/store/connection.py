@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from durable.errors import StoreError
+from durable.limits import LARGEST
 
 BUSY_MS = 5_000
 
@@ -58,7 +59,8 @@ def sync_directory(path: Path) -> None:
 def connect(path: Path) -> sqlite3.Connection:
     """A connection without settings, so that a file which is not ours can be refused untouched."""
     connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_MS / 1000, cached_statements=256)
-    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 64 << 20)
+    # The row of an invocation holds its input and its output, and a little more.
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 3 * LARGEST)
     # VACUUM INTO needs one.
     connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 1)
     return connection

@@ -14,7 +14,7 @@ from durable.core.ids import InvocationId, write_invocation
 from durable.core.invocation import Caller, Commit, Invocation, Request, Status
 from durable.core.outcome import Failure, Outcome
 from durable.errors import DamagedError
-from durable.serde import LARGEST
+from durable.limits import LARGEST
 
 Row = Sequence[Any]
 """What sqlite3 takes and gives: its types are those of the columns."""
