@@ -391,10 +391,11 @@ async def test_the_new_ones_nest_under_a_timeout():
 @pytest.mark.parametrize("combine", COMBINATORS)
 def test_a_promise_is_journaled_when_it_is_combined(combine):
     machine = FakeMachine()
-    promise: Promise[str] = Promise(str)
-    promise.name = "paid"
 
-    combine(WorkflowContext(machine).promise(promise))
+    class Order:
+        paid = Promise(str)
+
+    combine(WorkflowContext(machine).promise(Order.paid))
 
     assert machine.issued == [("promise", "paid")]
 

@@ -183,7 +183,7 @@ async def test_a_result_type_that_is_unknown_at_run_time_is_undeclared():
 
 
 async def test_a_result_that_cannot_be_encoded_names_the_step():
-    with pytest.raises(TerminalError, match=r"the result of ctx.run\('odd'\) cannot be encoded"):
+    with pytest.raises(TerminalError, match=r"the result of step 'odd' in Fake.handler cannot be encoded"):
         await Context(FakeMachine()).run("odd", object)
 
 
@@ -308,7 +308,7 @@ def test_send_and_send_later_give_the_id_at_once():
 
 def test_a_method_of_an_instance_is_no_reference():
     unchecked: Any = Context(FakeMachine()).call
-    with pytest.raises(TypeError, match=r"is not a reference to a handler; take one from the class"):
+    with pytest.raises(TypeError, match=r"is not a handler; name one by its class"):
         unchecked(Till().pay, 7)
 
 
@@ -374,7 +374,9 @@ async def test_a_value_of_another_type_names_itself():
     machine = FakeMachine()
     machine.answer(1, b'"oops"')
 
-    with pytest.raises(PayloadError, match="the value of an awakeable does not decode: Expected `object`"):
+    with pytest.raises(
+        PayloadError, match=r"the value of an awakeable in Fake\.handler does not decode: Expected `object`"
+    ):
         await Context(machine).awakeable(Receipt)
 
 
@@ -441,10 +443,10 @@ async def test_set_clear_and_clear_all_write_at_once():
 
 def test_a_state_that_cannot_be_encoded_writes_nothing():
     machine = FakeMachine()
-    state: State[object] = State(object, default=object)
+    unchecked: Any = ObjectContext(machine).set
 
-    with pytest.raises(PayloadError, match="a state cannot be encoded"):
-        ObjectContext(machine).set(state, object())
+    with pytest.raises(PayloadError, match=r"state Order.note in Fake.handler cannot be encoded: .* at `\$\[0\]`"):
+        unchecked(Order.note, [object()])
 
     assert machine.issued == []
 

@@ -14,8 +14,10 @@ from weakref import WeakKeyDictionary
 from anyio.to_thread import run_sync
 
 from durable.errors import PayloadError
+from durable.flaw import refused
+from durable.limits import LONGEST_NAME, check_text
 from durable.machine import Action, Machine
-from durable.serde import check_text, declared, decoder, encode
+from durable.serde import declared, decoder, encode
 
 
 class Step(NamedTuple):
@@ -35,8 +37,9 @@ _results: WeakKeyDictionary[FunctionType, Any] = WeakKeyDictionary()
 
 def prepare(machine: Machine, name: str, function: Callable[..., object], args: tuple[Any, ...]) -> Step:
     """``function(*args)`` as the body of the step ``name``, and what reads its recorded result."""
-    name = check_text(name, "the first argument of ctx.run, the name of the step,")
-    what = f"the result of ctx.run({name!r})"
+    name = check_text(name, "the first argument of ctx.run, the name of the step,", LONGEST_NAME)
+    _check_callable(name, function)
+    what = f"the result of step {name!r} in {machine.handler}"
     result = result_type(function)
     decode = decoder(result, what)
 
@@ -69,6 +72,15 @@ def _body(machine: Machine, name: str) -> Generator[None]:
         yield
     finally:
         _running.reset(token)
+
+
+def _check_callable(name: str, function: object) -> None:
+    if callable(function) and not hasattr(function, "outgoing"):  # what has that is a handler
+        return
+    raise TypeError(
+        f"ctx.run({name!r}) was given {refused(function)}, which is no function to call; "
+        "hand it over uncalled, with its arguments: ctx.run(name, function, *arguments)"
+    )
 
 
 async def _call(function: partial[object]) -> object:

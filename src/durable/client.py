@@ -12,6 +12,8 @@ from durable.core.outcome import Failure, Outcome, Success
 from durable.core.waits import Why
 from durable.errors import InvocationNotReadyError
 from durable.handlers import Handler
+from durable.limits import LONGEST_NAME, check_text
+from durable.misuse import check_entry
 from durable.serde import encode, plain
 
 T = TypeVar("T")
@@ -74,6 +76,7 @@ class Invocation(Generic[T_co]):
 
     async def signal(self, name: str, value: object, /) -> None:
         """Send it a named signal, which ``ctx.signal(name, type)`` receives; kept if it comes too early."""
+        name = check_text(name, "the name of a signal", LONGEST_NAME)
         await self._door.signal(self.id, name, Success(encode(value, f"signal {name!r}")))
 
     async def reject_signal(self, name: str, message: str, /, *, status: int = 500) -> None:
@@ -94,6 +97,7 @@ class Invocation(Generic[T_co]):
 
     async def restart(self, *, from_entry: int = 0) -> Invocation[T_co]:
         """A new invocation with the same input, keeping the journal up to and with ``from_entry``; 0 is the input."""
+        check_entry(from_entry)
         return Invocation(self._door, await self._door.control("restart", self.id, from_entry), self._decode)
 
     async def purge(self) -> None:

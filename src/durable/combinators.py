@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Mapping
-from inspect import iscoroutine
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from typing import Any, TypeGuard, TypeVar, overload
 
 from durable.core.awaits import All, Await, First, FirstSuccess, Settled, Some
 from durable.errors import AllFailedError, TerminalError
+from durable.flaw import refused
 from durable.futures import DurableFuture
 
 T = TypeVar("T")
@@ -159,13 +159,17 @@ def _is_durable(future: object) -> TypeGuard[DurableFuture[Any]]:
     return isinstance(future, DurableFuture)
 
 
+def _is_collection(futures: object) -> TypeGuard[Collection[object]]:
+    return isinstance(futures, Collection)
+
+
 def _checked(combinator: str, future: object) -> DurableFuture[Any]:
     if _is_durable(future):
         return future
-    if iscoroutine(future):
-        future.close()  # or Python warns that nobody awaited it
+    if _is_collection(future) and all(map(_is_durable, future)):
+        raise TypeError(f"{combinator}() takes futures one by one, not a collection; write {combinator}(*futures)")
     raise TypeError(
-        f"{combinator}() was given {future!r}, whose order a replay cannot know; "
+        f"{combinator}() was given {refused(future)}, whose order a replay cannot know; "
         "make it a step: ctx.run(name, function, *arguments)"
     )
 

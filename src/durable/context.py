@@ -19,9 +19,11 @@ from durable.core.entries import Verb
 from durable.core.outcome import Failure, Outcome, Success
 from durable.errors import InvocationNotReadyError
 from durable.futures import CallFuture, DurableFuture, Journaled, answered, check_duration
+from durable.limits import LONGEST_NAME, check_text
 from durable.machine import Machine, Outgoing
-from durable.retry import RetryPolicy
-from durable.serde import check_text, decoder, encode
+from durable.misuse import check_entry, check_promise, check_state, not_a_handler, not_there
+from durable.retry import RetryPolicy, check_policy
+from durable.serde import decoder, encode
 from durable.state import Promise, Readable, State
 
 if TYPE_CHECKING:
@@ -61,11 +63,11 @@ class DurablePromise(DurableFuture[T]):
     def __init__(self, machine: Machine, promise: Promise[T]) -> None:
         super().__init__(machine)
         self._owner = machine
-        self._promise = promise
+        self._promise, self._name = promise, promise.name
 
     @cached_property
     def _waited(self) -> One:
-        return outside_steps(self._owner).promise(self._promise.name)
+        return outside_steps(self._owner).promise(self._name)
 
     def _tree(self) -> Await:
         return self._waited
@@ -76,7 +78,7 @@ class DurablePromise(DurableFuture[T]):
     def peek(self) -> DurableFuture[T | None]:
         """The value if it is there already, without waiting; a rejection is raised."""
         machine = outside_steps(self._owner)
-        slot = machine.peek_promise(self._promise.name)
+        slot = machine.peek_promise(self._name)
 
         def read() -> T | None:
             if machine.outcome(slot.slot) == Success(None):
@@ -87,7 +89,8 @@ class DurablePromise(DurableFuture[T]):
 
     def resolve(self, value: T, /) -> DurableFuture[None]:
         """Complete it with ``value``; raises :class:`TerminalError` with status 409 if it was completed before."""
-        return self._complete(Success(encode(value, self._promise.title)))
+        machine = outside_steps(self._owner)
+        return self._complete(Success(self._promise.encode(value, machine.handler)))
 
     def reject(self, message: str, /, *, status: int = 500) -> DurableFuture[None]:
         """Complete it with a failure, which everyone who waits for it gets; 409 if it was completed before."""
@@ -95,7 +98,7 @@ class DurablePromise(DurableFuture[T]):
 
     def _complete(self, outcome: Outcome) -> DurableFuture[None]:
         machine = outside_steps(self._owner)
-        slot = machine.complete_promise(self._promise.name, outcome)
+        slot = machine.complete_promise(self._name, outcome)
         return Journaled(machine, slot, answered(machine, slot, _nothing))
 
 
@@ -109,6 +112,11 @@ class Context:
     def _machine(self) -> Machine:
         return outside_steps(self._attempt)
 
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name):
+            raise not_there(self, name)
+
     @property
     def invocation_id(self) -> str:
         return self._attempt.invocation_id
@@ -116,7 +124,7 @@ class Context:
     @property
     def headers(self) -> Mapping[str, str]:
         """The request's headers, as its caller sent them."""
-        return self._attempt.headers
+        return dict(self._attempt.headers)  # a copy: those of the request must stay as they are
 
     @property
     def identity(self) -> str | None:
@@ -160,6 +168,8 @@ class Context:
         """
         machine = self._machine
         step = prepare(machine, name, action, args)
+        if retry is not None:
+            check_policy(retry)
         slot = machine.run(step.name, step.action, retry)
         return Journaled(machine, slot, answered(machine, slot, step.decode))
 
@@ -196,12 +206,14 @@ class Context:
     def awakeable(self, type: type[T], /) -> Awakeable[T]:
         """A future to be completed from outside, through the engine, the ingress or another handler."""
         machine = self._machine
-        decode = decoder(type, "the value of an awakeable")
+        decode = decoder(type, f"the value of an awakeable in {machine.handler}")
         id, slot = machine.awakeable()
         return Awakeable(machine, slot, answered(machine, slot, decode), id)
 
     def resolve_awakeable(self, id: str, value: object, /) -> None:
-        self._machine.complete_awakeable(id, Success(encode(value, "the value of an awakeable")))
+        machine = self._machine
+        raw = encode(value, f"the value that {machine.handler} has for an awakeable")
+        machine.complete_awakeable(id, Success(raw))
 
     def reject_awakeable(self, id: str, message: str, /, *, status: int = 500) -> None:
         """Complete it with a failure, raised where it is awaited."""
@@ -209,26 +221,28 @@ class Context:
 
     def signal(self, name: str, type: type[T], /) -> DurableFuture[T]:
         """Wait for a named signal sent to this invocation; each call takes the next one of that name."""
-        name = check_text(name, "the name of a signal")
+        name = check_text(name, "the name of a signal", LONGEST_NAME)
         machine = self._machine
-        decode = decoder(type, f"signal {name!r}")
+        decode = decoder(type, f"signal {name!r} in {machine.handler}")
         slot = machine.signal(name)
         return Journaled(machine, slot, answered(machine, slot, decode))
 
     def send_signal(self, invocation_id: str, name: str, value: object, /) -> None:
         """Send a signal to an invocation; it is kept for one that does not wait for it yet, or has not started."""
-        name = check_text(name, "the name of a signal")
-        self._machine.send_signal(invocation_id, name, Success(encode(value, f"signal {name!r}")))
+        name = check_text(name, "the name of a signal", LONGEST_NAME)
+        machine = self._machine
+        raw = encode(value, f"signal {name!r}, sent by {machine.handler},")
+        machine.send_signal(invocation_id, name, Success(raw))
 
     def reject_signal(self, invocation_id: str, name: str, message: str, /, *, status: int = 500) -> None:
         """Send a failure in the place of a signal; who waits for it gets :class:`TerminalError`."""
-        name = check_text(name, "the name of a signal")
+        name = check_text(name, "the name of a signal", LONGEST_NAME)
         self._machine.send_signal(invocation_id, name, Failure(status, message))
 
     def attach(self, invocation_id: str, type: type[T], /) -> DurableFuture[T]:
         """The result of another invocation."""
         machine = self._machine
-        decode = decoder(type, f"the output of {invocation_id}")
+        decode = decoder(type, f"the output of {invocation_id}, awaited in {machine.handler},")
         slot = machine.attach(invocation_id)
         return Journaled(machine, slot, answered(machine, slot, decode))
 
@@ -274,6 +288,7 @@ class Context:
 
     def restart(self, invocation_id: str, /, *, from_entry: int = 0) -> DurableFuture[str]:
         """The id of a new invocation with the same input, and the journal up to and with ``from_entry``."""
+        check_entry(from_entry)
         machine = self._machine
         slot = machine.control("restart", invocation_id, from_entry)
         return Journaled(machine, slot, answered(machine, slot, machine.written))
@@ -299,6 +314,7 @@ class _KeyedContext(Context):
 
     def get(self, state: Readable[T], /) -> DurableFuture[T]:
         """The state's value, or its default: as this invocation sees it now, and on every replay."""
+        check_state(state)
         machine = self._machine
         raw, known = machine.get(state.name)
         return Journaled(machine, known, lambda: state.decode(raw))
@@ -314,10 +330,17 @@ class _WritableContext(_KeyedContext):
     """Writes the state of its key. A write is durable with the command that made it, also if the handler fails."""
 
     def set(self, state: State[T], value: T, /) -> None:
-        self._machine.set(state.name, encode(value, state.title))
+        check_state(state)
+        machine, name = self._machine, state.name
+        raw = state.encode(value, machine.handler)
+        if raw is None:
+            machine.clear(name)
+        else:
+            machine.set(name, raw)
 
     def clear(self, state: State[T], /) -> None:
         """Back to the default."""
+        check_state(state)
         self._machine.clear(state.name)
 
     def clear_all(self) -> None:
@@ -337,6 +360,7 @@ class WorkflowSharedContext(_KeyedContext):
     """What a workflow's other handlers are given: promises, and state, read-only."""
 
     def promise(self, promise: Promise[T], /) -> DurablePromise[T]:
+        check_promise(promise)
         return DurablePromise(self._machine, promise)
 
 
@@ -350,7 +374,5 @@ def _nothing(raw: bytes) -> None:
 
 def _outgoing(handler: Handler[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Outgoing:
     if not hasattr(handler, "outgoing"):
-        raise TypeError(
-            f"{handler!r} is not a reference to a handler; take one from the class, as in UserSession.add_item"
-        )
+        raise not_a_handler(handler)
     return handler.outgoing(args, kwargs)

@@ -21,6 +21,7 @@ from durable.errors import EngineStoppedError
 from durable.futures import check_duration
 from durable.handlers import Handler, check_handler
 from durable.machine import Machine
+from durable.misuse import check_engine
 from durable.options import Options
 from durable.replacement import REPLACE_STATE, StateReplacer
 from durable.retry import RetryPolicy
@@ -30,7 +31,7 @@ from durable.runtime.kernel import Kernel
 from durable.runtime.outside import HandlerInfo, Outside, Services, Submission
 from durable.runtime.retention import Retention
 from durable.runtime.timekeeper import Timekeeper
-from durable.service import AnyService, VirtualObject, handlers_of
+from durable.service import AnyService, VirtualObject, check_service, handlers_of
 from durable.store import Store
 from durable.store.sqlite import SQLiteStore
 
@@ -65,6 +66,7 @@ class Engine(Client):
     """
 
     def __init__(self, database: str | PathLike[str], /, *services: AnyService, options: Options | None = None) -> None:
+        check_engine(database, options)
         self._make_store: Callable[[], Store] = lambda: SQLiteStore(database)
         self._clock: Clock = SystemClock()
         self._chance: Callable[[], float] = random
@@ -207,8 +209,10 @@ class _Running:
 def _bind(services: tuple[AnyService, ...]) -> dict[tuple[str, str], Bound]:
     bound: dict[tuple[str, str], Bound] = {}
     for owner in services:
+        check_service(owner)
+        taken = {service for service, _ in bound}
         for name, handler in handlers_of(type(owner)).items():
-            if (handler.service, name) in bound:
+            if handler.service in taken:
                 raise ValueError(f"two services are named {handler.service!r}; give one of them another `name=`")
             bound[handler.service, name] = Bound(handler, owner)
     return bound

@@ -6,16 +6,20 @@ from collections.abc import Awaitable, Callable, Mapping
 from copy import copy
 from datetime import timedelta
 from inspect import Parameter, unwrap
-from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
 from durable.context import Context
 from durable.core.entries import Target
 from durable.core.invocation import Kind
 from durable.errors import PayloadError
+from durable.flaw import refused
+from durable.limits import LONGEST_KEY, check_headers, check_text
 from durable.machine import Machine, Outgoing
+from durable.misuse import not_a_handler
 from durable.retry import RetryPolicy
-from durable.serde import accepts_none, check_text, decoder, encode, is_raw
+from durable.serde import decoder, encode, encode_as
 from durable.settings import HANDLER_NAME, Declaration, Settings, documentation, wire_name
+from durable.shape import accepts_none, is_raw
 from durable.signature import HandlerSignature
 
 C = TypeVar("C")
@@ -64,14 +68,14 @@ class Handler(Generic[Args, R_co]):
         if attach and self.kind is not Kind.WORKFLOW:
             raise ValueError(f"{self} is not the run of a workflow; to attach to a call, repeat its idempotency key")
         if idempotency_key is not None:
-            idempotency_key = check_text(idempotency_key, "an idempotency key")
+            idempotency_key = check_text(idempotency_key, "an idempotency key", LONGEST_KEY)
         if idempotency_key == "":
             raise ValueError("an idempotency key cannot be empty")
         if identity is not None:
-            identity = check_text(identity, "an identity")
+            identity = check_text(identity, "an identity", LONGEST_KEY)
         bound = copy(self)
         bound.idempotency_key = self.idempotency_key if idempotency_key is None else idempotency_key
-        bound.headers = self.headers if headers is None else _checked_headers(headers)
+        bound.headers = self.headers if headers is None else check_headers(headers)
         bound.identity = self.identity if identity is None else identity
         bound.attach = self.attach if attach is None else attach
         return bound
@@ -184,7 +188,10 @@ class Handler(Generic[Args, R_co]):
         """Where a call goes; :class:`TypeError` if it has a key too much or too little."""
         if self._signature.keyed != (key is not None):
             raise TypeError(f"{self} {'needs a key' if key is None else f'has no keys, got {key!r}'}")
-        return Target(self.service, self.name, None if key is None else check_text(key, f"the key of {self}"))
+        return Target(self.service, self.name, self._checked_key(key))
+
+    def _checked_key(self, key: str | None) -> str | None:
+        return None if key is None else check_text(key, f"the key of {self}", LONGEST_KEY)
 
     def named_target(self, key: str | None, /) -> Target:
         """Where a call went whose id follows from names: a workflow's run, or one with an idempotency key."""
@@ -203,7 +210,7 @@ class Handler(Generic[Args, R_co]):
         """Run the method of the instance ``service``: from its encoded input to its encoded output."""
         inputs = self._decode_input(payload)
         output = await self._signature.function(service, self._signature.context(machine), *inputs)
-        return encode(output, f"the output of {self}")
+        return encode_as(self._signature.output_type, output, f"the output of {self}")
 
     def _decode_input(self, payload: bytes) -> tuple[Any, ...]:
         parameter = self._signature.input
@@ -217,6 +224,19 @@ class Handler(Generic[Args, R_co]):
             if payload or parameter.default is Parameter.empty:
                 raise
             return (parameter.default,)
+
+    if not TYPE_CHECKING:  # to a type checker a reference is neither
+
+        def __call__(self, *args, **kwargs):
+            for given in args:
+                refused(given)
+            raise TypeError(
+                f"{self} is a reference, and is not called itself; "
+                f"write ctx.call({self}, ...) in a handler, engine.call({self}, ...) outside"
+            )
+
+        def __await__(self):
+            raise TypeError(f"{self} was not called; write await ctx.call({self}, ...)")
 
     def __str__(self) -> str:
         return f"{self._service}.{self.name}" if self._service else self._signature.title
@@ -249,11 +269,4 @@ class KeyedHandler(Handler[Concatenate[str, In], R_co], Generic[C, In, R_co]):
 
 def check_handler(handler: object) -> None:
     if not isinstance(handler, Handler):
-        raise TypeError(f"{handler!r} is not a handler; name one by its class: Greeter.greet")
-
-
-def _checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    return {
-        check_text(name, "the name of a header"): check_text(value, f"header {name!r}")
-        for name, value in headers.items()
-    }
+        raise not_a_handler(handler)

@@ -39,9 +39,7 @@ def check_text(value: object, what: str, longest: int | None = None) -> str:
 
 def check_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """Headers as the journal can hold them."""
-    given: object = headers
-    if not isinstance(given, Mapping):
-        raise TypeError(f"headers are a mapping of names to values, got {given!r}")
+    _check_mapping(headers)
     checked = {
         check_text(name, "the name of a header"): check_text(value, f"header {name!r}")
         for name, value in headers.items()
@@ -50,6 +48,11 @@ def check_headers(headers: Mapping[str, str]) -> dict[str, str]:
     if size > LARGEST_HEADERS:
         raise PayloadError(f"the headers have {size:,} bytes, and can have {LARGEST_HEADERS:,}", status=400)
     return checked
+
+
+def _check_mapping(headers: object) -> None:
+    if not isinstance(headers, Mapping):
+        raise TypeError(f"headers are a mapping of names to values, got {headers!r}")
 
 
 def headers_size(headers: Mapping[str, str]) -> int:

@@ -9,7 +9,7 @@ import msgspec
 
 from durable.errors import DurableError
 from durable.limits import LONGEST_NAME, check_text
-from durable.retry import HANDLER_RETRIES, RetryPolicy
+from durable.retry import HANDLER_RETRIES, RetryPolicy, check_policy
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,9 +45,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
             count: object = getattr(self, name)
             if not isinstance(count, int) or count < 1:
                 raise ValueError(f"{name} must be an int of at least 1, got {count!r}")
-        retry: object = self.retry
-        if not isinstance(retry, RetryPolicy):
-            raise TypeError(f"retry is a RetryPolicy, got {retry!r}")
+        check_policy(self.retry)
         check_text(self.version, "the version of your code", LONGEST_NAME)
 
     @classmethod

@@ -70,6 +70,11 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
         return too_often or too_long
 
 
+def check_policy(given: object) -> None:
+    if not isinstance(given, RetryPolicy):
+        raise TypeError(f"retry is a RetryPolicy, got {given!r}; write retry=RetryPolicy(max_attempts=3)")
+
+
 def _is_number(given: object) -> bool:
     return isinstance(given, int | float)
 

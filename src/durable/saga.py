@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from inspect import isawaitable
 from types import TracebackType
 from typing import Self
 
 from durable.errors import InvocationCancelledError, TerminalError
+from durable.flaw import refused
 from durable.futures import DurableFuture
 
 
@@ -26,6 +28,11 @@ class Saga:
         What it undoes may not have happened, so it must be right in both cases. Like all code of a handler, it does its
         work in ``ctx.run`` or ``ctx.call``.
         """
+        if not callable(step):
+            raise TypeError(
+                f"saga.undo was given {refused(step)}, which is no function to call later; "
+                "write saga.undo(lambda: ctx.run(name, function, *arguments))"
+            )
         self._steps.append(step)
 
     async def __aenter__(self) -> Self:
@@ -57,6 +64,11 @@ async def _undo(step: Callable[[], Awaitable[object]]) -> TerminalError | None:
                 return None
             except InvocationCancelledError:
                 continue
+        if not isawaitable(undoing):
+            raise TypeError(
+                f"an undo step returned {undoing!r}, which cannot be awaited; let it be an `async def`, "
+                "or return what ctx.run or ctx.call gives"
+            )
         await undoing
     except TerminalError as failure:
         return failure

@@ -6,33 +6,32 @@ is read as well). Equal values have equal bytes, whatever order a set or a dict 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import lru_cache
 from inspect import unwrap
-from math import isfinite
 from types import SimpleNamespace
-from typing import Any, TypeAlias, TypeVar, get_type_hints
+from typing import Any, NamedTuple, TypeVar, get_type_hints
 
 import msgspec
-from msgspec import inspect as shapes
 
 from durable.errors import PayloadError
+from durable.flaw import UNENCODABLE, find_flaw
+from durable.limits import check_size
+from durable.shape import accepts_none, check_readable, is_raw
 
 T = TypeVar("T")
-Json: TypeAlias = "bool | int | float | str | list[Json] | tuple[Json, ...] | dict[str, Json] | None"
-
-LARGEST = 32 * 1024 * 1024
-"""Bytes of a payload: Restate's limit of a message."""
 
 _encoder = msgspec.json.Encoder(order="deterministic")
+_packer = msgspec.msgpack.Encoder()
+_NOT_FINITE = re.compile(rb"\xcb[\x7f\xff][\xf0-\xff]")
+"""A float in msgpack whose exponent is all ones. No text contains these bytes: they are not UTF-8."""
 
-# AttributeError: a field that was deleted or never set. RecursionError: a value that contains itself, or 1000 levels.
-_UNENCODABLE = (TypeError, ValueError, OverflowError, AttributeError, RecursionError)
 _UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def encode(value: object, what: str) -> bytes:
-    """The bytes of ``value``; :class:`PayloadError` with status 500 names ``what`` if there are none."""
+    """The bytes of ``value``; :class:`PayloadError` with status 500 names ``what``, and the part that has none."""
     if value is None:
         return b""
     if isinstance(value, bytes):
@@ -40,22 +39,27 @@ def encode(value: object, what: str) -> bytes:
         return bytes(value)
     try:
         raw = _json(value)
-        # msgspec writes NaN and the infinities as null. Most values have no null, and are not searched.
-        where = _not_finite(_plain(value)) if b"null" in raw else None
-    except _UNENCODABLE as error:
-        raise PayloadError(f"{what} cannot be encoded: {_reason(error)}") from error
-    if where is not None:
-        raise PayloadError(f"{what} cannot be encoded: NaN and Infinity are not JSON - at `${where}`")
+    except UNENCODABLE as error:
+        raise PayloadError(f"{what} cannot be encoded: {find_flaw(value, _json) or _of_depth(error)}") from error
+    # msgspec writes NaN and the infinities as null. Most values have no null, and those that have one no such number.
+    if b"null" in raw and _may_be_infinite(value) and (flaw := find_flaw(value, _json)):
+        raise PayloadError(f"{what} cannot be encoded: {flaw}")
     check_size(raw, what)
     return raw
 
 
-def check_size(raw: bytes, what: str) -> None:
-    """Refuse a payload that is too large to be kept."""
-    if len(raw) > LARGEST:
+def encode_as(type: Any, value: object, what: str) -> bytes:
+    """The bytes of a ``value`` that will be read as a ``type``; :class:`PayloadError` if that would fail."""
+    raw = encode(value, what)
+    if type is object and not isinstance(value, bytes):
+        return raw
+    try:
+        _check_form(_form(type), value, raw)
+    except _UNDECODABLE as error:
         raise PayloadError(
-            f"{what} has {len(raw):,} bytes; at most {LARGEST:,} are kept: store it elsewhere, pass its name"
-        )
+            f"{what} is not the {_name(type)} that was declared, but of type {value.__class__.__name__}: {error}"
+        ) from error
+    return raw
 
 
 def decoder(type: type[T], what: str, *, status: int = 500) -> Callable[[bytes], T]:
@@ -65,7 +69,7 @@ def decoder(type: type[T], what: str, *, status: int = 500) -> Callable[[bytes],
     """
     form: object = type
     try:
-        read = _reader(form)
+        read = _form(form).read
     except (TypeError, NameError) as error:
         raise TypeError(f"{what} has a type that cannot be decoded: {error}") from error
 
@@ -84,27 +88,6 @@ def plain(what: str, *, status: int = 500) -> Callable[[bytes], object]:
     return decoder(object, what, status=status)
 
 
-def check_text(value: object, what: str) -> str:
-    """A name as the journal can hold it: refused if it is no str, or has half a surrogate pair."""
-    if not isinstance(value, str):
-        raise TypeError(f"{what} is a str, got {value!r}")
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:
-        raise PayloadError(f"{what} is not valid Unicode: {value!r}", status=400) from error
-    return str.__str__(value)  # not a subclass (markup, say), which msgspec would refuse when it is too late
-
-
-def is_raw(type: Any) -> bool:
-    """Whether values of ``type`` are bytes as they are, and not JSON."""
-    members = _members(type)
-    if not any(isinstance(member, shapes.BytesType) for member in members):
-        return False
-    if not all(isinstance(member, shapes.BytesType | shapes.NoneType) for member in members):
-        raise TypeError(f"{type} can be bytes or something else, which its bytes do not tell; use a Struct")
-    return True
-
-
 def declared(function: Callable[..., object], name: str) -> Any:
     """The type of the parameter ``name``, or of the ``"return"``; ``object`` if ``function`` declares none.
 
@@ -119,31 +102,36 @@ def declared(function: Callable[..., object], name: str) -> Any:
     return object if hint is Any else hint
 
 
+class _Form(NamedTuple):
+    read: Callable[[bytes], Any]
+    raw: bool
+    """Bytes as they are, and not JSON."""
+
+
 @lru_cache(maxsize=1024)
-def _reader(type: Any) -> Callable[[bytes], Any]:
+def _form(type: Any) -> _Form:
     if type is object:
-        return _read_json(msgspec.json.Decoder())
+        return _Form(_read_json(msgspec.json.Decoder()), raw=False)
+    check_readable(type)
     if not is_raw(type):
-        return _read_json(msgspec.json.Decoder(type))
+        return _Form(_read_json(msgspec.json.Decoder(type)), raw=False)
+    return _Form(_read_raw(type), raw=True)
+
+
+def _read_raw(type: Any) -> Callable[[bytes], Any]:
     nothing = None if accepts_none(type) else b""
     # convert() checks the constraints that an Annotated type may carry.
     return lambda raw: msgspec.convert(raw or nothing, type)
 
 
+def _check_form(form: _Form, value: object, raw: bytes) -> None:
+    read = form.read(raw)
+    if form.raw and not isinstance(value, bytes) and not (value is None and read is None):
+        raise msgspec.ValidationError("Expected `bytes`")
+
+
 def _read_json(decoder: msgspec.json.Decoder[Any]) -> Callable[[bytes], Any]:
     return lambda raw: decoder.decode(raw or b"null")
-
-
-def accepts_none(type: Any) -> bool:
-    """Whether nothing at all is a value of ``type``."""
-    return any(isinstance(member, shapes.NoneType) for member in _members(type))
-
-
-def _members(type: Any) -> tuple[shapes.Type, ...]:
-    info = shapes.type_info(type)
-    if isinstance(info, shapes.Metadata):
-        info = info.type
-    return info.types if isinstance(info, shapes.UnionType) else (info,)
 
 
 def _json(value: object) -> bytes:
@@ -154,25 +142,23 @@ def _json(value: object) -> bytes:
         return _encoder.encode(_plain(value))
 
 
-def _plain(value: object) -> Json:
-    plain: Json = msgspec.to_builtins(value, str_keys=True, order="deterministic")
+def _plain(value: object) -> object:
+    plain: object = msgspec.to_builtins(value, str_keys=True, order="deterministic")
     return plain
 
 
-def _not_finite(value: Json) -> str | None:
-    """The path to the first float in ``value`` that JSON has no number for."""
-    if isinstance(value, float):
-        return None if isfinite(value) else ""
-    if isinstance(value, dict):
-        parts = ((f".{name}", part) for name, part in value.items())
-    elif isinstance(value, list | tuple):
-        parts = ((f"[{index}]", part) for index, part in enumerate(value))
-    else:
-        return None
-    return next((step + rest for step, part in parts if (rest := _not_finite(part)) is not None), None)
+def _may_be_infinite(value: object) -> bool:
+    """Whether a float in it may be none that JSON knows. Quick, and wrong only if it says yes."""
+    try:
+        return _NOT_FINITE.search(_packer.encode(value)) is not None
+    except UNENCODABLE:
+        return True  # an integer of more than 64 bits, say
 
 
-def _reason(error: Exception) -> str:
-    if "'<' not supported" in str(error):
-        return f"the items of a set must have an order, use a list or a StrEnum ({error})"
-    return str(error)
+def _of_depth(error: Exception) -> str:
+    """Why a value has no JSON although each of its parts has."""
+    return "it has too many levels" if isinstance(error, RecursionError) else str(error)
+
+
+def _name(form: Any) -> str:
+    return form.__name__ if isinstance(form, type) else str(form)

@@ -12,6 +12,7 @@ import msgspec
 
 from durable.context import Context, ObjectContext, ObjectSharedContext, WorkflowContext, WorkflowSharedContext
 from durable.core.invocation import Kind
+from durable.flaw import refused
 from durable.handlers import Handler, KeyedHandler, ServiceHandler
 from durable.settings import (
     HANDLER_NAME,
@@ -24,7 +25,7 @@ from durable.settings import (
     wire_name,
 )
 from durable.signature import HandlerSignature
-from durable.state import Promise, State
+from durable.state import Declared, Promise, State
 
 SS = TypeVar("SS", bound="Service")
 SO = TypeVar("SO", bound="VirtualObject")
@@ -120,7 +121,20 @@ def handlers_of(cls: type[AnyService], /) -> dict[str, Handler[..., Any]]:
         raise TypeError(f"{cls.__qualname__} has no run; give one of its handlers a WorkflowContext")
     for handler in handlers.values():
         handler.check()
+    for attribute in _attributes(cls).values():
+        if isinstance(attribute, Declared):
+            attribute.check_type()
     return handlers
+
+
+def check_service(given: object) -> None:
+    """Of what an engine is given: it serves instances."""
+    if isinstance(given, type):
+        raise TypeError(f"{given.__qualname__} is a class; give the engine an instance: {given.__name__}(...)")
+    if not isinstance(given, AnyService):
+        raise TypeError(
+            f"{refused(given)} is no Service, VirtualObject or Workflow; write Engine(database, service, service)"
+        )
 
 
 class Described(msgspec.Struct, frozen=True):
@@ -146,7 +160,10 @@ def _define(cls: type[AnyService]) -> None:
     sort, offered = _sort(cls), dict[str, str]()
     declared = _declared(cls)
     for attribute, value in _attributes(cls).items():
+        _check_bare(f"{cls.__qualname__}.{attribute}", value)
         _check_place(sort, f"{cls.__qualname__}.{attribute}", value)
+        if isinstance(value, Declared):
+            value.check_attribute(attribute)
         if not _is_handler(value):
             continue
         own = value.of(declared.name or cls.__name__, attribute, declared)
@@ -187,6 +204,12 @@ def _attributes(cls: type[AnyService]) -> dict[str, Any]:
                 raise TypeError(f"{base.__qualname__}.{name} hides the handler {attributes[name]}; decorate it too")
             attributes[name] = value
     return attributes
+
+
+def _check_bare(where: str, value: object) -> None:
+    """Nobody would look for a handler inside another decorator."""
+    if _is_handler(getattr(value, "__func__", None)) or _is_handler(getattr(value, "fget", None)):
+        raise TypeError(f"{where} is a handler inside a {type(value).__name__}; a handler is a plain method")
 
 
 def _check_place(sort: type[AnyService], where: str, value: object) -> None:

@@ -10,8 +10,8 @@ from typing import TypedDict
 
 import msgspec
 
-from durable.retry import RetryPolicy
-from durable.serde import check_text
+from durable.limits import check_text
+from durable.retry import RetryPolicy, check_policy
 
 SERVICE_NAME = re.compile(r"(?!restate$)[a-zA-Z_][a-zA-Z0-9_.-]*")
 HANDLER_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
@@ -58,7 +58,8 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True):
     metadata: Mapping[str, str] = {}
 
     def __post_init__(self) -> None:
-        _check_retry(self.retry)
+        if self.retry is not None:
+            check_policy(self.retry)
         _check_retention(self.retention, "retention")
         _check_retention(self.idempotency_retention, "idempotency_retention")
         _check_retention(self.journal_retention, "journal_retention")
@@ -128,6 +129,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def wire_name(name: str, pattern: re.Pattern[str]) -> str:
+    name = check_text(name, "a name on the wire")
     if not pattern.fullmatch(name):
         raise TypeError(f"{name!r} cannot be a name on the wire ({pattern.pattern}); give another with name=")
     return name
@@ -145,8 +147,3 @@ def _check_retention(retention: object, what: str) -> None:
         raise TypeError(f"{what} is a timedelta, got {retention!r}; write timedelta(days=1)")
     if retention < timedelta(0):
         raise ValueError(f"{what} cannot be negative, got {retention}")
-
-
-def _check_retry(retry: object) -> None:
-    if retry is not None and not isinstance(retry, RetryPolicy):
-        raise TypeError(f"retry is a RetryPolicy, got {retry!r}; write retry=RetryPolicy(max_attempts=3)")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cached_property
-from inspect import Parameter, Signature, iscoroutinefunction, signature
+from inspect import Parameter, Signature, isasyncgenfunction, iscoroutinefunction, signature
 from typing import Any
 
 from durable.context import Context, ObjectContext, ObjectSharedContext, WorkflowContext, WorkflowSharedContext
 from durable.core.invocation import Kind
+from durable.misuse import check_method
 from durable.serde import declared
 
 # From the special to the general: the first that fits counts.
@@ -27,8 +28,11 @@ class HandlerSignature:
     """Read when the class is defined, except for the types of input and output, which may be defined later."""
 
     def __init__(self, function: Callable[..., Awaitable[Any]]) -> None:
+        check_method(function)
         self.function = function
         self.title = function.__qualname__
+        if isasyncgenfunction(function):
+            raise TypeError(f"{self.title} yields; a handler returns its result, once")
         if not iscoroutinefunction(function):
             raise TypeError(f"{self.title} is not async; write `async def {function.__name__}(...)`")
         context, *inputs = self._parameters()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 import msgspec
 
@@ -39,7 +39,7 @@ class Failure(msgspec.Struct, frozen=True, array_like=True, tag="err", gc=False)
         # A subclass need not have called our __init__, and may make of our attributes what it likes.
         message, metadata = _attribute(error, "message"), _attribute(error, "metadata")
         status = _attribute(error, "status")
-        return cls(status, message or _described(error, str), dict(metadata) if isinstance(metadata, Mapping) else {})
+        return cls(status, message or _described(error, str), dict(metadata) if _is_mapping(metadata) else {})
 
     @classmethod
     def raised(cls, error: BaseException) -> Failure:
@@ -76,6 +76,11 @@ def _metadata(given: Mapping[str, str]) -> dict[str, str]:
             break
         kept[name] = value
     return kept
+
+
+def _is_mapping(value: object) -> TypeGuard[Mapping[str, str]]:
+    """Of what is not known yet; it is made text later."""
+    return isinstance(value, Mapping)
 
 
 def _attribute(error: TerminalError, name: str) -> Any:

@@ -91,6 +91,12 @@ async def test_many_replacements_are_one_after_the_other(client: httpx.AsyncClie
         (PATH, {"object_key": "", "new_state": {}}, 400, "bad object_key: it must not be empty"),
         (
             PATH,
+            {"object_key": "k", "new_state": {"x" * 513: [1]}},
+            422,
+            f"the name of a state has at most 512 bytes, not '{'x' * 100}...'",
+        ),
+        (
+            PATH,
             {"object_key": "k", "new_state": {"count": [1, 256]}},
             422,
             "the new state of 'count' is not an array of bytes: bytes must be in range(0, 256)",

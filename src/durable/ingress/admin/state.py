@@ -16,6 +16,7 @@ from durable.ingress.admin.queries import only
 from durable.ingress.admin.services import the_class
 from durable.ingress.bodies import read_json
 from durable.ingress.refusal import Refusal
+from durable.limits import LONGEST_NAME
 from durable.replacement import REPLACE_STATE, Replacement, version_of
 from durable.runtime.outside import Submission
 from durable.service import Service, VirtualObject
@@ -72,6 +73,8 @@ def _keyed(engine: Administered, request: Request) -> str:
 def _values(posted: Mapping[str, list[int]]) -> dict[str, bytes]:
     values: dict[str, bytes] = {}
     for name, numbers in posted.items():
+        if len(name.encode()) > LONGEST_NAME:
+            raise Refusal(422, f"the name of a state has at most {LONGEST_NAME} bytes, not '{name[:100]}...'")
         try:
             values[name] = bytes(numbers)
         except ValueError as error:
