@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from functools import partial
 from inspect import isawaitable, iscoroutinefunction
@@ -16,42 +15,68 @@ from anyio.to_thread import run_sync
 from durable.errors import PayloadError
 from durable.flaw import refused
 from durable.limits import LONGEST_NAME, check_text
-from durable.machine import Action, Machine
-from durable.serde import declared, decoder, encode
+from durable.machine import Machine
+from durable.serde import declared, decode, decoder, encode
+
+_FUNCTIONS = (FunctionType, BuiltinFunctionType)
 
 
-class Step(NamedTuple):
-    name: str
-    action: Action
-    decode: Callable[[bytes], Any]
+class _Shape(NamedTuple):
+    """What a function says about itself."""
+
+    is_async: bool
+    result: Any
+    """What it declares to return, once awaited; ``object`` if it declares nothing that can be decoded."""
 
 
-class _Body(NamedTuple):
-    machine: Machine
-    name: str
+class Body:
+    """One ``ctx.run``: what it does, and how its recorded result is read. As text: what messages call that result."""
 
+    __slots__ = ("_args", "_function", "_shape", "machine", "name")
 
-_running: ContextVar[_Body | None] = ContextVar("_running", default=None)
-_results: WeakKeyDictionary[FunctionType, Any] = WeakKeyDictionary()
+    def __init__(self, machine: Machine, name: str, function: Callable[..., object], args: tuple[Any, ...]) -> None:
+        self.name = check_text(name, "the first argument of ctx.run, the name of the step,", LONGEST_NAME)
+        _check_callable(name, function)
+        self.machine = machine
+        self._function, self._args = function, args
+        self._shape = _shape(function)
 
-
-def prepare(machine: Machine, name: str, function: Callable[..., object], args: tuple[Any, ...]) -> Step:
-    """``function(*args)`` as the body of the step ``name``, and what reads its recorded result."""
-    name = check_text(name, "the first argument of ctx.run, the name of the step,", LONGEST_NAME)
-    _check_callable(name, function)
-    what = f"the result of step {name!r} in {machine.handler}"
-    result = result_type(function)
-    decode = decoder(result, what)
-
-    async def action() -> bytes:
-        with _body(machine, name):
-            value = await _call(partial(function, *args))
-        raw = encode(value, what)
-        if result is object:
-            _check_plain(value, raw, decode, what)
+    async def act(self) -> bytes:
+        token = _running.set(self)
+        try:
+            value = await self._call()
+        finally:
+            _running.reset(token)
+        raw = encode(value, self)
+        if self._shape.result is object:
+            self._check_plain(value, raw)
         return raw
 
-    return Step(name, action, decode)
+    def decode(self, raw: bytes) -> Any:
+        return decode(self._shape.result, raw, self)
+
+    async def _call(self) -> object:
+        if self._shape.is_async:
+            value = self._function(*self._args)
+        else:
+            # A thread cannot be stopped, and must not hold up an engine that stops; the step is tried again later.
+            value = await run_sync(partial(self._function, *self._args), abandon_on_cancel=True)
+        return await value if isawaitable(value) else value
+
+    def _check_plain(self, value: object, raw: bytes) -> None:
+        """Refuse a value that a replay, which has only ``raw``, would give back as something else."""
+        if isinstance(value, bytes) or self.decode(raw) != value:
+            raise PayloadError(
+                f"{self} is a {type(value).__name__}, and would come back as plain JSON: let its function declare "
+                "a return type that is known at run time (a lambda cannot, write a def)"
+            )
+
+    def __str__(self) -> str:
+        return f"the result of step {self.name!r} in {self.machine.handler}"
+
+
+_running: ContextVar[Body | None] = ContextVar("_running", default=None)
+_shapes: WeakKeyDictionary[FunctionType, _Shape] = WeakKeyDictionary()
 
 
 def outside_steps(machine: Machine) -> Machine:
@@ -65,15 +90,6 @@ def outside_steps(machine: Machine) -> Machine:
     return machine
 
 
-@contextmanager
-def _body(machine: Machine, name: str) -> Generator[None]:
-    token = _running.set(_Body(machine, name))
-    try:
-        yield
-    finally:
-        _running.reset(token)
-
-
 def _check_callable(name: str, function: object) -> None:
     if callable(function) and not hasattr(function, "outgoing"):  # what has that is a handler
         return
@@ -83,45 +99,25 @@ def _check_callable(name: str, function: object) -> None:
     )
 
 
-async def _call(function: partial[object]) -> object:
-    if is_async(function):
-        value = function()
-    else:
-        # A thread cannot be stopped, and must not hold up an engine that stops; the step is tried again later.
-        value = await run_sync(function, abandon_on_cancel=True)
-    return await value if isawaitable(value) else value
-
-
-def _check_plain(value: object, raw: bytes, decode: Callable[[bytes], object], what: str) -> None:
-    """Refuse a value that a replay, which has only ``raw``, would give back as something else."""
-    if isinstance(value, bytes) or decode(raw) != value:
-        raise PayloadError(
-            f"{what} is a {type(value).__name__}, and would come back as plain JSON: let its function declare "
-            "a return type that is known at run time (a lambda cannot, write a def)"
-        )
-
-
-def is_async(function: Callable[..., object]) -> bool:
-    while isinstance(function, partial):
-        function = function.func
-    return iscoroutinefunction(function) or iscoroutinefunction(type(function).__call__)
-
-
-def result_type(function: Callable[..., object]) -> Any:
-    """What ``function`` declares to return, once awaited; ``object`` if it declares nothing that can be decoded."""
+def _shape(function: Callable[..., object]) -> _Shape:
     while isinstance(function, partial):
         function = function.func
     if isinstance(function, type):
-        return function
-    if isinstance(function, MethodType):
-        function = function.__func__
-    if not isinstance(function, FunctionType | BuiltinFunctionType):
-        function = type(function).__call__
-    if not isinstance(function, FunctionType):
-        return object
-    if function not in _results:
-        _results[function] = _declared_result(function)
-    return _results[function]
+        return _Shape(is_async=False, result=function)
+    plain = function.__func__ if isinstance(function, MethodType) else function
+    if not isinstance(plain, FunctionType):
+        return _described(function)
+    try:
+        return _shapes[plain]
+    except KeyError:
+        shape = _shapes[plain] = _described(plain)
+        return shape
+
+
+def _described(function: Callable[..., object]) -> _Shape:
+    called = function if isinstance(function, _FUNCTIONS) else type(function).__call__
+    result = _declared_result(called) if isinstance(called, FunctionType) else object
+    return _Shape(iscoroutinefunction(function) or iscoroutinefunction(type(function).__call__), result)
 
 
 def _declared_result(function: FunctionType) -> Any:
@@ -130,7 +126,7 @@ def _declared_result(function: FunctionType) -> Any:
         origin = get_origin(result)
         if isinstance(origin, type) and issubclass(origin, Awaitable):
             result = get_args(result)[-1]
-        decoder(result, "a result")
+        decoder(result, "a result")  # raises if it cannot be
     except (NameError, TypeError, AttributeError, SyntaxError):
         return object
     return object if isinstance(result, TypeVar) or result is Any else result

@@ -13,7 +13,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, TypeVarTuple, overload
 from uuid import UUID
 
-from durable.action import outside_steps, prepare
+from durable.action import Body, outside_steps
 from durable.core.awaits import Await, One
 from durable.core.entries import Verb
 from durable.core.outcome import Failure, Outcome, Success
@@ -167,11 +167,11 @@ class Context:
         says. On replay a recorded action does not run; one that was cut off by a crash runs again.
         """
         machine = self._machine
-        step = prepare(machine, name, action, args)
+        body = Body(machine, name, action, args)
         if retry is not None:
             check_policy(retry)
-        slot = machine.run(step.name, step.action, retry)
-        return Journaled(machine, slot, answered(machine, slot, step.decode))
+        slot = machine.run(body.name, body.act, retry)
+        return Journaled(machine, slot, answered(machine, slot, body.decode))
 
     def call(self, handler: Handler[P, T], /, *args: P.args, **kwargs: P.kwargs) -> CallFuture[T]:
         """Call another handler; its result is awaited, a failure raised as :class:`TerminalError`.

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from copy import copy
 from datetime import timedelta
 from inspect import Parameter, unwrap
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, NamedTuple, ParamSpec, Self, TypeVar, overload
 
 from durable.context import Context
 from durable.core.entries import Target
@@ -17,7 +17,7 @@ from durable.limits import LONGEST_KEY, check_headers, check_text
 from durable.machine import Machine, Outgoing
 from durable.misuse import not_a_handler
 from durable.retry import RetryPolicy
-from durable.serde import decoder, encode, encode_as
+from durable.serde import decode, decoder, encode, encode_as
 from durable.settings import HANDLER_NAME, Declaration, Settings, documentation, wire_name
 from durable.shape import accepts_none, is_raw
 from durable.signature import HandlerSignature
@@ -26,6 +26,14 @@ C = TypeVar("C")
 R_co = TypeVar("R_co", covariant=True)
 In = ParamSpec("In")
 Args = ParamSpec("Args")
+
+
+class _Part(NamedTuple):
+    noun: str
+    handler: Handler[..., Any]
+
+    def __str__(self) -> str:
+        return f"the {self.noun} of {self.handler}"
 
 
 class Handler(Generic[Args, R_co]):
@@ -172,8 +180,8 @@ class Handler(Generic[Args, R_co]):
 
     def check(self) -> None:
         """Resolve the types of input and output: :class:`TypeError` if one cannot be, or has no JSON."""
-        decoder(self._signature.input_type, f"the input of {self}")
-        decoder(self._signature.output_type, f"the output of {self}")
+        decoder(self._signature.input_type, _Part("input", self))
+        decoder(self._signature.output_type, _Part("output", self))
 
     def outgoing(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Outgoing:
         """A call with these arguments; :class:`TypeError` if they are not what the handler takes."""
@@ -181,7 +189,7 @@ class Handler(Generic[Args, R_co]):
             key, value = self._signature.bind(args, kwargs)
         except TypeError as error:
             raise TypeError(f"{self}() {error}") from error
-        payload = encode(value, f"the input of {self}")
+        payload = encode(value, _Part("input", self))
         return Outgoing(self.target(key), payload, self.headers, self.idempotency_key, self.attach)
 
     def target(self, key: str | None, /) -> Target:
@@ -203,14 +211,14 @@ class Handler(Generic[Args, R_co]):
         return self.target(key)
 
     def decode_output(self, raw: bytes, /) -> R_co:
-        decode: Callable[[bytes], R_co] = decoder(self._signature.output_type, f"the output of {self}")
-        return decode(raw)
+        value: R_co = decode(self._signature.output_type, raw, _Part("output", self))
+        return value
 
     async def invoke(self, service: object, machine: Machine, payload: bytes, /) -> bytes:
         """Run the method of the instance ``service``: from its encoded input to its encoded output."""
         inputs = self._decode_input(payload)
         output = await self._signature.function(service, self._signature.context(machine), *inputs)
-        return encode_as(self._signature.output_type, output, f"the output of {self}")
+        return encode_as(self._signature.output_type, output, _Part("output", self))
 
     def _decode_input(self, payload: bytes) -> tuple[Any, ...]:
         parameter = self._signature.input
@@ -219,7 +227,7 @@ class Handler(Generic[Args, R_co]):
                 raise PayloadError(f"{self} takes no input, but was sent {len(payload)} bytes", status=400)
             return ()
         try:
-            return (decoder(self._signature.input_type, f"the input of {self}", status=400)(payload),)
+            return (decode(self._signature.input_type, payload, _Part("input", self), status=400),)
         except PayloadError:
             if payload or parameter.default is Parameter.empty:
                 raise

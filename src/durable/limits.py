@@ -16,7 +16,7 @@ LONGEST_NAME = 512
 """Bytes of the name of a step, a signal, or a version of the code."""
 
 
-def check_size(raw: bytes, what: str) -> None:
+def check_size(raw: bytes, what: object) -> None:
     """Refuse a payload that is too large to be kept."""
     if len(raw) > LARGEST:
         raise PayloadError(

@@ -2,6 +2,7 @@
 
 Two values have a form of their own at the top level: ``bytes`` are themselves, and ``None`` is nothing at all (``null``
 is read as well). Equal values have equal bytes, whatever order a set or a dict is in, because a replay compares them.
+``what`` is how messages call a value: a text, or something that becomes one when it is needed.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ _NOT_FINITE = re.compile(rb"\xcb[\x7f\xff][\xf0-\xff]")
 _UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
-def encode(value: object, what: str) -> bytes:
+def encode(value: object, what: object) -> bytes:
     """The bytes of ``value``; :class:`PayloadError` with status 500 names ``what``, and the part that has none."""
     if value is None:
         return b""
@@ -48,7 +49,7 @@ def encode(value: object, what: str) -> bytes:
     return raw
 
 
-def encode_as(type: Any, value: object, what: str) -> bytes:
+def encode_as(type: Any, value: object, what: object) -> bytes:
     """The bytes of a ``value`` that will be read as a ``type``; :class:`PayloadError` if that would fail."""
     raw = encode(value, what)
     if type is object and not isinstance(value, bytes):
@@ -62,28 +63,30 @@ def encode_as(type: Any, value: object, what: str) -> bytes:
     return raw
 
 
-def decoder(type: type[T], what: str, *, status: int = 500) -> Callable[[bytes], T]:
-    """What reads a ``type`` from bytes, and raises :class:`PayloadError` with ``status`` if they are none.
+def decode(type: Any, raw: bytes, what: object, *, status: int = 500) -> Any:
+    """A ``type`` from its bytes; :class:`PayloadError` with ``status`` if they are none."""
+    try:
+        return _form(type).read(raw)
+    except _UNDECODABLE as error:
+        raise PayloadError(f"{what} does not decode: {error}", status=status) from error
 
-    A ``type`` that msgspec cannot read is a :class:`TypeError`, now.
-    """
+
+def decoder(type: type[T], what: object, *, status: int = 500) -> Callable[[bytes], T]:
+    """What decodes a ``type`` from bytes. One that msgspec cannot read is a :class:`TypeError`, now."""
     form: object = type
     try:
-        read = _form(form).read
+        _form(form)
     except (TypeError, NameError) as error:
         raise TypeError(f"{what} has a type that cannot be decoded: {error}") from error
 
-    def decode(raw: bytes) -> T:
-        try:
-            value: T = read(raw)
-        except _UNDECODABLE as error:
-            raise PayloadError(f"{what} does not decode: {error}", status=status) from error
+    def read(raw: bytes) -> T:
+        value: T = decode(form, raw, what, status=status)
         return value
 
-    return decode
+    return read
 
 
-def plain(what: str, *, status: int = 500) -> Callable[[bytes], object]:
+def plain(what: object, *, status: int = 500) -> Callable[[bytes], object]:
     """A :func:`decoder` for values of no declared type: what JSON itself knows."""
     return decoder(object, what, status=status)
 

@@ -94,7 +94,6 @@ class Resident:
         """What it asked for, and has no answer to."""
 
 
-
 def _slot(entry: Entry) -> int | None:
     """What can be answered only once. Cancellations and named signals add up."""
     if isinstance(entry, Completed):
