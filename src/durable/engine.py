@@ -235,10 +235,11 @@ def _replacers(bound: Mapping[tuple[str, str], Bound]) -> list[tuple[str, str]]:
 
 def _rule(handler: Handler[..., object]) -> Rule:
     settings = handler.settings
+    shorter = settings.journal_retention < max(settings.retention, settings.idempotency_retention)
     return Rule(
         kind=handler.kind,
         retention_ms=_ms(settings.retention),
-        journal_retention_ms=_ms(settings.journal_retention),
+        journal_retention_ms=_ms(settings.journal_retention) if shorter else None,
         strict_idempotency=settings.strict_idempotency,
         idempotency_retention_ms=_ms(settings.idempotency_retention),
     )

@@ -49,8 +49,8 @@ class Caller(NamedTuple):
     completion: int
 
 
-class Request(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A call as it was accepted. Never changes."""
+class Request(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
+    """A call as it was accepted. Never changes. On disk an array: fields may be added at the end, none may move."""
 
     target: Target
     kind: Kind
