@@ -38,13 +38,13 @@ class Log:
 
 
 async def replayed_with(old: Program, new: Program) -> tuple[str, TestEngine]:
-    """The status after code changed while the old code was waiting."""
+    """The status after a crash and a change of the code, while the old code was waiting."""
     async with TestEngine(Changed(old)) as before:
         sent = await before.send(Changed.go)
         await before.settle()
-    async with TestEngine(Changed(new), after=before) as engine:
-        await engine.settle()
-        return await engine.invocation(sent.id).status(), engine
+        async with TestEngine(Changed(new), after=before) as engine:
+            await engine.settle()
+            return await engine.invocation(sent.id).status(), engine
 
 
 def paying(log: Log, *, name: str = "charge") -> Program:
@@ -253,3 +253,22 @@ class Impatient(Service):
 async def test_a_command_is_decided_although_the_handler_waits_for_something_else() -> None:
     async with TestEngine(Impatient()) as engine:
         assert await engine.call(Impatient.go) == "arrived"
+
+
+async def test_a_closing_engine_suspends_who_waits_so_that_the_next_one_has_nothing_to_recover() -> None:
+    walks: list[str] = []
+
+    async def program(ctx: Context) -> object:
+        walks.append("walk")
+        await ctx.sleep(HOUR)
+        return "slept"
+
+    async with TestEngine(Changed(program)) as before:
+        sent = await before.send(Changed.go)
+        await before.settle()
+    async with TestEngine(Changed(program), after=before) as engine:
+        await engine.settle()
+        assert (await engine.invocation(sent.id).status(), walks) == ("suspended", ["walk"])
+        await engine.skip(HOUR)
+
+        assert await engine.invocation(sent.id).result() == "slept"

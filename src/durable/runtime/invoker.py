@@ -113,13 +113,14 @@ class Invoker:
             self._close(attempt)
 
     async def close(self) -> None:
-        """Let steps that have begun end, within the grace period; then drop every attempt as it is."""
+        """Let steps that have begun end, within the grace period; then suspend who waits, and drop the rest."""
         self._closed = True
         self._parking.close()
         if begun := self._begun():
             await asyncio.wait(begun, timeout=self._options.grace.total_seconds())
         begun = self._begun()
-        for attempt in list(self.attempts.values()):
+        for id, attempt in list(self.attempts.items()):
+            self.suspend(id)  # who only waits is nothing to recover
             self._close(attempt)
         await self._drop({*self._tasks, *begun})
 
