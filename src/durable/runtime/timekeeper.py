@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from durable.core import lifecycle
 from durable.core.lifecycle import Needed
@@ -15,8 +15,8 @@ from durable.runtime.kernel import Kernel
 
 log = logging.getLogger("durable.timekeeper")
 
-FAIRNESS = 100
-"""Timers in a row before others get their turn."""
+PAGE = 100
+"""Timers that fire in one decision."""
 
 
 class Timekeeper:
@@ -48,29 +48,38 @@ class Timekeeper:
         self._rings_ms = None
         timers = self._kernel.ledger.timers
         while due := timers.due(self._kernel.clock.now_ms()):
-            for count, armed in enumerate(due, 1):
-                try:
-                    await self._fire(armed)
-                except DamagedError as error:
-                    log.critical("a timer cannot fire, its key cannot be read: %s", error)
-                if count % FAIRNESS == 0:
-                    await asyncio.sleep(0)
+            for start in range(0, len(due), PAGE):
+                await self._fire_page(due[start : start + PAGE])
+                await asyncio.sleep(0)  # others get their turn
         if timers.wants_refill:
             await self.refill()
 
-    async def _fire(self, armed: Armed) -> None:
-        timer, id = armed
+    async def _fire_page(self, page: Sequence[Armed]) -> None:
+        """One decision, unless something cannot be read: then one for each, so that only that one is left out."""
+        try:
+            await self._fire(page)
+        except DamagedError as error:
+            if len(page) == 1:
+                log.critical("a timer cannot fire, its key cannot be read: %s", error)
+                return
+            for armed in page:
+                await self._fire_page((armed,))
+
+    async def _fire(self, page: Sequence[Armed]) -> None:
         kernel = self._kernel
 
         def needs() -> Iterator[Needed]:
-            yield id
-            if resident := kernel.ledger.find(id):
-                yield from lifecycle.fire_needs(resident)
+            for _, id in page:
+                yield id
+                if resident := kernel.ledger.find(id):
+                    yield from lifecycle.fire_needs(resident)
 
         async with kernel.residency.hold(needs):
-            resident = kernel.ledger.find(id)
-            if resident is not None:
-                lifecycle.fire(kernel.ledger, resident, timer, kernel.clock.now_ms())
-            elif timer.completion:
-                kernel.ledger.disarm(timer)  # or it would be read again and again
+            now_ms = kernel.clock.now_ms()
+            for timer, id in page:
+                resident = kernel.ledger.find(id)
+                if resident is not None:
+                    lifecycle.fire(kernel.ledger, resident, timer, now_ms)
+                elif timer.completion:
+                    kernel.ledger.disarm(timer)  # or it would be read again and again
             kernel.act()
