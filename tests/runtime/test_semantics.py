@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from contextvars import ContextVar
 from datetime import timedelta
 
 import pytest
 
 from durable import Context, Service, TerminalError, handler
+from durable.errors import InvocationNotFoundError
 from durable.testing import TestEngine
 from tests.runtime.flows import Approval, Counter
 
@@ -266,3 +268,55 @@ async def test_what_is_cancelled_before_it_starts_leaves_its_idempotency_key_fre
         await later.cancel()
 
         assert await engine.call(add, "k", 6) == 6
+
+
+async def test_an_outcome_is_told_only_to_who_waits_for_that_invocation() -> None:
+    async with TestEngine(Counter()) as engine:
+        await engine.send(Counter.add_slowly, "k", 1)
+        once = Counter.add_slowly.options(idempotency_key="i")
+        removed = await engine.send(once, "k", 2)
+        told = asyncio.create_task(engine.call(once, "k", 2))
+        await engine.settle()
+
+        cancelling = asyncio.create_task(removed.cancel())
+        await asyncio.sleep(0)  # removed, and not on the disk yet
+        again = asyncio.create_task(engine.call(once, "k", 2))
+        await engine.skip(timedelta(minutes=20))
+
+        await cancelling
+        with pytest.raises(TerminalError, match="cancelled"):
+            await told
+        assert await again == 3
+
+
+REQUEST = ContextVar("REQUEST", default="none")
+
+
+class Traced(Service):
+    @handler
+    async def go(self, ctx: Context) -> list[str]:
+        REQUEST.set(ctx.invocation_id)
+        seen = [await ctx.run("first", REQUEST.get), await ctx.run("second", self.read)]
+        return [*seen, ctx.invocation_id]
+
+    async def read(self) -> str:
+        return REQUEST.get()
+
+
+async def test_a_step_sees_the_context_variables_of_its_handler() -> None:
+    async with TestEngine(Traced()) as engine:
+        assert len(set(await engine.call(Traced.go))) == 1
+
+
+async def test_a_restart_is_kept_as_long_as_a_call_without_an_idempotency_key() -> None:
+    class Short(Counter, retention=timedelta(hours=2), idempotency_retention=timedelta(hours=9)): ...
+
+    async with TestEngine(Short()) as engine:
+        first = await engine.send(Short.add.options(idempotency_key="x"), "k", 1)
+        await engine.settle()
+        again = await first.restart()
+        await engine.skip(timedelta(hours=4))
+
+        assert await first.output() == 1
+        with pytest.raises(InvocationNotFoundError):
+            await again.output()

@@ -59,7 +59,7 @@ def carry_out(ledger: Ledger, order: Order, now_ms: int) -> InvocationId:
         case "resume":
             resume(ledger, resident, now_ms)
         case "restart":
-            return restart(ledger, plan_restart(resident, order.from_entry, order.new_id), now_ms).invocation.id
+            return restart(ledger, plan_restart(ledger, resident, order), now_ms).invocation.id
         case "purge":
             purge(ledger, resident)
         case "purge-journal":
@@ -149,7 +149,7 @@ class Restart(NamedTuple):
     entries: list[Entry]
 
 
-def plan_restart(resident: Resident, from_entry: int, new_id: InvocationId) -> Restart:
+def plan_restart(ledger: Ledger, resident: Resident, order: Order) -> Restart:
     """Keep the journal's entries up to and with ``from_entry``, where 0 is the input, and the answers to them."""
     invocation, name = resident.invocation, _name(resident)
     if invocation.status in (Status.SCHEDULED, Status.PENDING):
@@ -164,14 +164,17 @@ def plan_restart(resident: Resident, from_entry: int, new_id: InvocationId) -> R
             "This indicates that the journal was already purged, or not retained at all.",
             status=410,
         )
+    target = invocation.request.target
+    rule = ledger.directory.get((target.service, target.handler))
     request = msgspec.structs.replace(
         invocation.request,
         caller=None,
         idempotency_key=None,
+        retention_ms=invocation.request.retention_ms if rule is None else rule.retention_ms,
         restarted_from=invocation.id,
         seed=invocation.request.seed or invocation.id,
     )
-    return Restart(new_id, request, _kept(resident.entries, from_entry, name))
+    return Restart(order.new_id, request, _kept(resident.entries, order.from_entry, name))
 
 
 def restart(ledger: Ledger, restart: Restart, now_ms: int) -> Resident:

@@ -95,8 +95,8 @@ def lookup(server: Server, handler: Handler[..., object], key: str | None) -> As
     """For the id that a call has by its names; asked of the ingress, for it depends on who asks."""
     check_handler(handler)
     _check_anonymous(handler)
-    target = handler.named_target(key)
-    if handler.kind is Kind.WORKFLOW:
+    target, idempotency_key = handler.named_target(key), handler.idempotency_key
+    if idempotency_key is None:
         body = {"target": "workflow", "workflowName": target.service, "workflowKey": target.key}
     else:
         keyed = {} if target.key is None else {"key": target.key}
@@ -104,7 +104,7 @@ def lookup(server: Server, handler: Handler[..., object], key: str | None) -> As
         body = {
             "target": "idempotentInvocation",
             **names,
-            "idempotencyKey": _checked_key(handler.idempotency_key or ""),
+            "idempotencyKey": _checked_key(idempotency_key),
         }
     return Ask(server=server, method="POST", path="/restate/lookup", content=msgspec.json.encode(body))
 

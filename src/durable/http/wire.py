@@ -52,7 +52,7 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     repeatable: bool = True
     """Two of it are as good as one. Otherwise it is sent again only if the first cannot have arrived."""
     settled_by: frozenset[int] = frozenset()
-    """Statuses that would pass elsewhere."""
+    """Statuses that are final for this request, though others would be sent again for them."""
     again: str = "send it again"
     """What a caller can do who got no answer."""
 

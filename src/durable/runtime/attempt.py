@@ -70,7 +70,8 @@ class Attempt:
         self._state = _view(resident, instance)
         self._unbegun: list[tuple[e.Run, Step]] = []
         self._wakeups: list[asyncio.Future[None]] = []
-        self._awaits = resident.awaits = list[Await]()
+        self._awaits = list[Await]()
+        resident.awaits = self._awaits  # for whoever asks why it does not go on
         self._children: list[tuple[int, InvocationId]] = []
         self._named: dict[str, int] = {}
         self._cancels = 0
@@ -117,6 +118,8 @@ class Attempt:
         """No command is taken from now on; whoever waits in the handler is told to leave."""
         self.closed = True
         self.journal.staged = []
+        for step in self.steps:
+            step.leave()
         wakeups, self._wakeups = self._wakeups, []
         for future in wakeups:
             if not future.done():

@@ -90,11 +90,13 @@ class Invoker:
 
     def halt(self, resident: Resident) -> None:
         """Its invocation was killed or paused. Steps that have begun may end, unless nobody wants their results."""
-        attempt = self.attempts.get(resident.invocation.id)
+        id = resident.invocation.id
+        attempt = self.attempts.get(id)
         if attempt is not None:
-            if resident.invocation.status is Status.COMPLETED:
-                attempt.cancel_steps()
             self._close(attempt)
+        if resident.invocation.status is Status.COMPLETED:
+            for task in self._unended.get(id, ()):
+                task.cancel()
 
     def suspend(self, id: InvocationId) -> None:
         """Drop a handler that waits; a notification will bring it back."""
@@ -116,11 +118,15 @@ class Invoker:
         """Let steps that have begun end, within the grace period; then suspend who waits, and drop the rest."""
         self._closed = True
         self._parking.close()
+        waiting = [id for id, attempt in self.attempts.items() if attempt.waiting]
+        for step in [step for attempt in self.attempts.values() for step in attempt.steps]:
+            step.leave()
         if begun := self._begun():
             await asyncio.wait(begun, timeout=self._options.grace.total_seconds())
         begun = self._begun()
-        for id, attempt in list(self.attempts.items()):
-            self.suspend(id)  # who only waits is nothing to recover
+        for id in waiting:
+            self.suspend(id)  # nothing of it is to be recovered; of one whose step left, that step is
+        for attempt in list(self.attempts.values()):
             self._close(attempt)
         await self._drop({*self._tasks, *begun})
 
@@ -160,7 +166,8 @@ class Invoker:
 
     def begin(self, attempt: Attempt, command: e.Run, step: Step, /) -> None:
         attempt.steps.add(step)
-        begin = partial(self._begin_now, attempt, command, step)
+        # In the context of the handler, which is no longer the current one when the decision is on the disk.
+        begin = partial(self._begin_now, attempt, command, step, copy_context())
         self._kernel.writer.when(self._kernel.ledger.number - 1, begin)
 
     def parked(self, attempt: Attempt, /) -> None:
@@ -174,10 +181,11 @@ class Invoker:
 
     # -- how
 
-    def _begin_now(self, attempt: Attempt, command: e.Run, step: Step) -> None:
+    def _begin_now(self, attempt: Attempt, command: e.Run, step: Step, context: Context) -> None:
         if attempt.closed or self._closed:
-            return  # the next attempt will begin it
-        step.task = asyncio.get_running_loop().create_task(self._perform(attempt, command, step))
+            return attempt.steps.discard(step)  # the next attempt will begin it
+        work = self._perform(attempt, command, step)
+        step.task = asyncio.get_running_loop().create_task(work, context=context)
         step.task.add_done_callback(partial(self._ended, attempt, step))
 
     def _ended(self, attempt: Attempt, step: Step, task: asyncio.Task[None]) -> None:
@@ -299,7 +307,8 @@ class Invoker:
         except BaseException as error:
             if is_cancelled(error):
                 raise
-            await self._failed(attempt, error)
+            if not step.left:
+                await self._failed(attempt, error)
             return
         # It has ended before anybody hears of it: the handler may wait again, and be suspended, at once.
         attempt.steps.discard(step)

@@ -87,6 +87,8 @@ class Outside:
         self._kernel, self._new_id = kernel, new_id
         self._services, self._version = services, version
         self._watchers: dict[InvocationId, list[asyncio.Future[Outcome]]] = {}
+        self._told: set[asyncio.Future[Outcome]] = set()
+        """Watchers of outcomes that are not on the disk yet."""
         self.stopped: BaseException | None = None
 
     def handlers(self) -> Services:
@@ -197,22 +199,25 @@ class Outside:
 
     def done(self, resident: Resident, number: int) -> None:
         """Effect: an invocation has its outcome. Who waits for it is told once it is on the disk."""
-        if resident.invocation.id in self._watchers:
-            self._kernel.writer.when(number, partial(self._tell, resident))
+        watchers, outcome = self._watchers.pop(resident.invocation.id, None), resident.invocation.outcome
+        if watchers and outcome is not None:
+            self._told.update(watchers)
+            self._kernel.writer.when(number, partial(self._tell, watchers, outcome))
 
-    def _tell(self, resident: Resident) -> None:
-        for watcher in self._watchers.pop(resident.invocation.id, ()):
-            if not watcher.done() and resident.invocation.outcome is not None:
-                watcher.set_result(resident.invocation.outcome)
+    def _tell(self, watchers: list[asyncio.Future[Outcome]], outcome: Outcome) -> None:
+        self._told.difference_update(watchers)
+        for watcher in watchers:
+            if not watcher.done():
+                watcher.set_result(outcome)
 
     def stop(self, error: BaseException) -> None:
         """Nobody will get an answer any more."""
         self.stopped = error
-        for watchers in self._watchers.values():
-            for watcher in watchers:
-                if not watcher.done():
-                    watcher.set_exception(EngineStoppedError(f"the engine stopped: {error}"))
+        for watcher in chain(self._told, *self._watchers.values()):
+            if not watcher.done():
+                watcher.set_exception(EngineStoppedError(f"the engine stopped: {error}"))
         self._watchers.clear()
+        self._told.clear()
 
     # -- how
 

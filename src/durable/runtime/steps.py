@@ -21,7 +21,7 @@ log = logging.getLogger("durable.steps")
 class Step:
     """One step of an attempt, from its beginning to its outcome."""
 
-    __slots__ = ("_action", "_retry", "name", "resting", "task")
+    __slots__ = ("_action", "_retry", "left", "name", "resting", "task")
 
     def __init__(self, name: str, action: Action, retry: RetryPolicy | None) -> None:
         self.name = name
@@ -30,6 +30,14 @@ class Step:
         """Once it has begun."""
         self.resting = False
         """Whether it waits for the time of its next attempt."""
+        self.left = False
+        """Whether it is not tried again: its attempt is over, or the engine closes."""
+
+    def leave(self) -> None:
+        """What runs of it may end; a rest is over now, for nothing runs then."""
+        self.left = True
+        if self.resting and self.task is not None:
+            self.task.cancel()
 
     async def outcome(self, clock: Clock, chance: Callable[[], float]) -> Outcome:
         """What to record. Without a policy, an error that is not terminal is raised: it ends the attempt."""
@@ -40,7 +48,7 @@ class Step:
             except TerminalError as error:
                 return Failure.of(error)
             except BaseException as error:
-                if self._retry is None or is_cancelled(error):
+                if self._retry is None or self.left or is_cancelled(error):
                     raise
                 attempts += 1
                 log.warning("step %r failed, attempt %d", self.name, attempts, exc_info=error)

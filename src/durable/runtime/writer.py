@@ -25,7 +25,7 @@ class Writer:
         self._ledger, self._store, self._clock, self._stopped = ledger, store, clock, stopped
         self.durable = 0
         """Every decision up to this number is on the disk."""
-        self.on_commit: Callable[[], None] = _ignore
+        self.on_commit: Callable[[], None] = lambda: None
         self._wanted = asyncio.Event()
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
         self._callbacks: list[tuple[int, Callable[[], None]]] = []
@@ -74,7 +74,7 @@ class Writer:
         await asyncio.wait([self._task])
 
     async def _write(self) -> None:
-        while not self._closing or self._ledger.commit:
+        while not self._closing or self._ledger.commit or not self.idle:
             if not self._closing:
                 await self._wanted.wait()
             await asyncio.sleep(0)  # whoever is ready to run may still join this commit
@@ -85,12 +85,12 @@ class Writer:
             try:
                 if commit:
                     await self._store.commit(commit)
+                self.durable = number
+                self._release()
+                self.on_commit()
             except BaseException as error:
                 self.fail(error)
                 return
-            self.durable = number
-            self._release()
-            self.on_commit()
 
     def _take(self) -> tuple[Commit, int]:
         if self._linger is not None:
@@ -130,6 +130,3 @@ class Writer:
         )
         stopped.__cause__ = self._error
         return stopped
-
-
-def _ignore() -> None: ...
