@@ -40,12 +40,7 @@ async def test_another_programs_database_is_refused(path: Path, identity: str) -
 async def test_a_file_that_is_no_database_is_refused(path: Path) -> None:
     write(path, b"no database " * 1000)
 
-    await refused(path, "cannot be opened: file is not a database")
-
-
-async def test_a_directory_that_is_not_there_is_an_error_of_ours(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="No such file"):
-        await SQLiteStore(tmp_path / "nowhere" / "db").open()
+    await refused(path, "cannot be opened: file is not a database; give the engine a path of its own, or restore")
 
 
 async def test_a_refused_store_can_be_opened_later(path: Path) -> None:

@@ -34,6 +34,12 @@ _SETTINGS: dict[str, tuple[str, object]] = {
 }
 
 
+def has_reset_bug(version: tuple[int, int, int]) -> bool:
+    """Whether two connections that write, or move the log, at once can corrupt a database (sqlite.org/wal.html)."""
+    mended = version >= (3, 51, 3) or (3, 50, 7) <= version < (3, 51, 0) or (3, 44, 6) <= version < (3, 45, 0)
+    return version >= (3, 7, 0) and not mended
+
+
 def create_file(path: Path) -> None:
     """Make an empty file that only its owner can read, unless there is one. SQLite gives its side files this mode.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sqlite3
 from pathlib import Path
 from secrets import token_bytes
@@ -12,7 +11,16 @@ from durable.core.ids import InvocationId
 from durable.core.invocation import Commit, InstanceId, Loaded, LoadedInstance, Timer
 from durable.errors import DamagedError, StoreError
 from durable.store import Opened, rows
-from durable.store.connection import BUSY_MS, configure, connect, create_file, sync_directory, transaction
+from durable.store.connection import (
+    BUSY_MS,
+    configure,
+    connect,
+    create_file,
+    has_reset_bug,
+    sync_directory,
+    transaction,
+)
+from durable.store.files import Files
 from durable.store.queries import QUERIES
 from durable.store.schema import migrate, recognise
 
@@ -28,7 +36,9 @@ WARN_BYTES = 256 << 20
 # quick_check reads everything: 0.2 s per 100 MB.
 EXAMINE_BYTES = 1 << 30
 
-FileId = tuple[int, int]
+
+class TakenError(StoreError):
+    """Another engine is at work on the database."""
 
 
 class Database:
@@ -36,17 +46,20 @@ class Database:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._log = path.with_name(f"{path.name}-wal")
+        self._files = Files(path)
         self._failure: BaseException | None = None
         self._epoch = 0
-        self._files: tuple[FileId, FileId] | None = None
         self._log_bytes = 0
         """After the last checkpoint."""
-        self._size = 0
-        """Of the log, now."""
 
     def connect(self) -> sqlite3.Connection:
         """Create or recognise the file, bring it up to date, and keep the connection."""
+        if has_reset_bug(sqlite3.sqlite_version_info):
+            logger.warning(
+                "SQLite %s can corrupt a database that a second program writes to; the engine uses one connection, "
+                "and no other program may write: a release from 3.51.3 on is better",
+                sqlite3.sqlite_version,
+            )
         create_file(self._path)
         connection = connect(self._path)
         try:
@@ -54,6 +67,7 @@ class Database:
             configure(connection)
             migrate(connection, self._path)
         except BaseException:
+            connection.interrupt()  # see end()
             connection.close()
             raise
         self._connection = connection
@@ -71,7 +85,7 @@ class Database:
         if self._checkpoint("TRUNCATE"):
             raise StoreError(f"another process is reading {self._path}; close it, and open the engine again")
         sync_directory(self._path.parent)
-        self._files = self._stat()
+        self._files.adopt()
         self._epoch, _, secret = self._row("meta")
         return Opened(self._epoch, secret, self._row("last_n")[0], self._row("last_place")[0])
 
@@ -87,7 +101,7 @@ class Database:
         self.check()
         try:
             self._write(rows.batch(commit))
-            self._verify_files()
+            self._files.adopt_log()
             self._tend_log()
         except BaseException as error:
             self._failure = error
@@ -96,13 +110,18 @@ class Database:
     def _write(self, batch: list[tuple[str, list[rows.Row]]]) -> None:
         connection = self._connection
         with transaction(connection):
-            (epoch,) = self._row("epoch")
-            if epoch != self._epoch:
-                raise StoreError(f"another engine took {self._path}: its epoch is {epoch}, ours was {self._epoch}")
+            self._verify_turn()
             for name, parameters in batch:
                 written = connection.executemany(QUERIES[name], parameters).rowcount
                 if name == "change" and written != len(parameters):
                     raise StoreError(f"{len(parameters)} invocations were to change, and {written} were there")
+
+    def _verify_turn(self) -> None:
+        """Inside a transaction: no other connection can write between this and its end."""
+        (epoch,) = self._row("epoch")
+        if epoch != self._epoch:
+            raise TakenError(f"another engine took {self._path}: its epoch is {epoch}, ours was {self._epoch}")
+        self._files.verify()
 
     def check(self) -> None:
         if self._failure is not None:
@@ -114,23 +133,15 @@ class Database:
         """Refuse everything from now on."""
         self._failure = self._failure or failure
 
-    def _stat(self) -> tuple[FileId, FileId]:
-        main, log = os.stat(self._path), os.stat(self._log)
-        self._size = log.st_size
-        return (main.st_dev, main.st_ino), (log.st_dev, log.st_ino)
-
-    def _verify_files(self) -> None:
-        # SQLite commits happily into files that were deleted or replaced, and all of it is gone at the exit.
-        if self._stat() != self._files:
-            raise StoreError(f"{self._path} or its -wal file was replaced while the engine was running")
-
     def _tend_log(self) -> None:
-        if self._size < CHECKPOINT_BYTES or self._size <= self._log_bytes:
+        size = self._files.log_bytes
+        if size < CHECKPOINT_BYTES or size <= self._log_bytes:
             return
-        busy = self._checkpoint("TRUNCATE" if self._size >= TRUNCATE_BYTES else "PASSIVE")
-        if busy and self._size >= WARN_BYTES:
-            logger.warning("a reader keeps the log from shrinking", extra={"log_bytes": self._size})
-        self._log_bytes = self._log.stat().st_size
+        busy = self._checkpoint("TRUNCATE" if size >= TRUNCATE_BYTES else "PASSIVE")
+        if busy and size >= WARN_BYTES:
+            logger.warning("a reader keeps the log from shrinking", extra={"log_bytes": size})
+        self._files.adopt()
+        self._log_bytes = self._files.log_bytes
 
     def _checkpoint(self, mode: str) -> bool:
         """Whether a reader kept it from finishing. It never waits for one."""
@@ -141,13 +152,28 @@ class Database:
         return bool(busy) or moved < pages
 
     def end(self) -> None:
-        """Say that nothing was left undone, unless something was."""
-        if self._failure is not None:
-            return
+        """Say that nothing was left undone, unless something was. The last call before the connection is closed."""
+        try:
+            if self._failure is None:
+                self._say_clean()
+        except TakenError as error:
+            self._failure = error  # its successor has all that it wrote
+        except BaseException as error:
+            self._failure = error
+            raise
+        finally:
+            # SQLite moves the log into the database when the connection is closed. A log that another wrote destroys
+            # it, and one whose sync failed is for the next engine to judge: interrupted, SQLite leaves it alone. But
+            # one that has no name any more is moved now or never.
+            if self._failure is not None and not self._files.lost_only_the_log():
+                self._connection.interrupt()
+
+    def _say_clean(self) -> None:
         with transaction(self._connection):
-            ours = self._connection.execute(QUERIES["end_epoch"], (self._epoch,)).rowcount
-        if ours:
-            self._checkpoint("TRUNCATE")
+            self._verify_turn()
+            self._connection.execute(QUERIES["end_epoch"], (self._epoch,))
+        self._files.adopt_log()
+        self._checkpoint("TRUNCATE")
 
     def load(self, id: InvocationId) -> Loaded | None:
         found = self._rows("invocation", id)

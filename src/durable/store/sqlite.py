@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
 
 import aiosqlite
@@ -17,6 +16,7 @@ from durable.errors import StoreError
 from durable.store import Opened
 from durable.store.database import Database
 from durable.store.lock import Lock
+from durable.store.place import check_place, database_path
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -41,6 +41,21 @@ class Writer(aiosqlite.Connection):
         return await execute(function, *args, **kwargs)
 
 
+_ADVICE = {
+    "SQLITE_BUSY": "another program writes to it; close that first",
+    "SQLITE_CORRUPT": "restore it from a backup",
+    "SQLITE_ERROR": "restore it from a backup",
+    "SQLITE_FULL": "make room on its disk",
+    "SQLITE_IOERR_SHMSIZE": "make room on its disk",
+    "SQLITE_NOTADB": "give the engine a path of its own, or restore it from a backup",
+}
+
+
+def _advice(error: Exception) -> str:
+    advice = _ADVICE.get(error.sqlite_errorname) if isinstance(error, sqlite3.Error) else None
+    return "" if advice is None else f"; {advice}"
+
+
 class SQLiteStore:
     """Keeps an engine's rows in the file ``path``, which it creates with mode 0600 if there is none.
 
@@ -48,8 +63,7 @@ class SQLiteStore:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        # Resolved: two names of one file must meet at one lock.
-        self._path = Path(path).resolve()
+        self._path = database_path(path)
         self._lock = Lock(self._path.with_name(f"{self._path.name}.lock"))
         self._database = Database(self._path)
         self._writer: Writer | None = None
@@ -58,8 +72,9 @@ class SQLiteStore:
         """Take the database for this process, create or migrate it, and begin a new epoch."""
         if self._writer is not None:
             raise StoreError(f"{self._path} is open already")
-        self._lock.acquire()
         try:
+            check_place(self._path)
+            self._lock.acquire()
             self._database = Database(self._path)
             writer = Writer(self._database.connect, iter_chunk_size=1)
             await writer.start()
@@ -69,7 +84,7 @@ class SQLiteStore:
             self._database.abandon(error)
             await self.close()
             if isinstance(error, sqlite3.Error | OSError):
-                raise StoreError(f"{self._path} cannot be opened: {error}") from error
+                raise StoreError(f"{self._path} cannot be opened: {error}{_advice(error)}") from error
             raise
 
     async def commit(self, commit: Commit, /) -> None:
