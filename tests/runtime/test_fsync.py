@@ -1,4 +1,7 @@
-"""What a handler costs: n sequential runs, n + 1 commits from accept to reply; nothing else adds one."""
+"""What a handler costs: n sequential runs, n + 1 commits from accept to reply; nothing else adds one.
+
+Commits are counted at the store, and the fsyncs of a process at the kernel.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from durable.core.invocation import Commit
 from durable.store import Store
 from durable.store.sqlite import SQLiteStore
 from durable.testing import TestEngine
+from tests.syncs import counted
 
 MOMENT = timedelta(milliseconds=1)
 
@@ -132,3 +136,34 @@ async def test_the_rule_holds_on_sqlite(tmp_path: Path) -> None:
         await engine.call(Steps.sequential, 4)
 
         assert engine.sqlite.written == 5
+
+
+PROCESS = """
+import asyncio, os, sys
+from durable import Engine
+from tests.runtime.test_fsync import Steps
+from tests.syncs import Syncs
+
+syncs = Syncs()
+
+async def cost(engine, runs):
+    before = syncs.count
+    await engine.call(Steps.sequential, runs)
+    return syncs.count - before
+
+async def main():
+    async with Engine(sys.argv[1], Steps()) as engine:
+        for runs in (0, 1, 3, 5):
+            # The first commit in a new log syncs the log's header too, and a process that is held up for 5 ms between
+            # two steps writes the first one's result on its own.
+            print(runs, min([await cost(engine, runs) for _ in range(5)]))
+
+asyncio.run(main())
+sys.stdout.flush()
+os._exit(0)
+"""
+
+
+@pytest.mark.slow
+def test_n_sequential_runs_cost_a_process_n_plus_one_fsyncs(tmp_path: Path) -> None:
+    assert counted(PROCESS, tmp_path / "x.db").splitlines() == ["0 1", "1 2", "3 4", "5 6"]

@@ -67,9 +67,9 @@ asyncio.run(main(sys.argv[1]))
 
 
 @contextmanager
-def holder(path: Path, commits: int = 1, *, under: tuple[str, ...] = ()) -> Iterator["subprocess.Popen[str]"]:
+def holder(path: Path, commits: int = 1) -> Iterator["subprocess.Popen[str]"]:
     """Another process that has the database open, until its input ends."""
-    command = [*under, sys.executable, "-c", HOLDER, str(path), str(commits)]
+    command = [sys.executable, "-c", HOLDER, str(path), str(commits)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
