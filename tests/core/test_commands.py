@@ -12,6 +12,7 @@ from durable.core.entries import (
     CompleteAwakeable,
     Completed,
     CompletePromise,
+    Control,
     GetOutput,
     GetPromise,
     GetState,
@@ -125,6 +126,27 @@ def test_a_call_with_a_known_idempotency_key_and_another_input_is_refused(ledger
 
     assert caller.entries[-1] == Completed(1, lifecycle.DIFFERENT_REQUEST)
     assert known.waiters == []
+
+
+def test_a_call_of_what_is_damaged_is_answered_at_once(ledger: Ledger, caller: Resident) -> None:
+    ledger.damaged[id_of(2)] = "a flipped bit"
+
+    ask(ledger, caller, call(MAIL, id_of(2)), Attach(2, id_of(2)), Control(3, "kill", id_of(2), 0, id_of(3)), send())
+
+    refused = Failure(500, "a flipped bit")
+    assert caller.entries[1:6:2] == [Completed(1, refused), Completed(2, refused), Completed(3, refused)]
+    assert ledger.commit.accepted == {}
+
+
+def test_a_call_that_would_wait_for_what_is_damaged_is_answered_at_once(ledger: Ledger, caller: Resident) -> None:
+    holder = accept(ledger, ADD)
+    ledger.damaged[holder.invocation.id] = "a flipped bit"
+    settled(ledger)
+
+    ask(ledger, caller, call(ADD, id_of(9)))
+
+    assert caller.entries[-1] == Completed(1, Failure(500, "the key Cart/mary is not free: a flipped bit"))
+    assert ledger.commit.accepted == {}
 
 
 def test_a_workflow_that_ran_before_is_not_called_again(ledger: Ledger, caller: Resident) -> None:
@@ -337,6 +359,20 @@ def test_every_listener_of_a_promise_hears_its_failure(ledger: Ledger, caller: R
     ask(ledger, caller, CompletePromise(1, "approved", refused))
 
     assert [other.entries[-1] for other in others] == [Completed(1, refused)] * 2
+
+
+def test_a_listener_that_did_not_ask_hears_nothing(ledger: Ledger, caller: Resident) -> None:
+    # Its row has no checksum.
+    other = accept(ledger, APPROVE)
+    ask(ledger, other, Run(1, "charge"), GetPromise(2, "shipped"))
+    for completion in (1, 2, 3):
+        ledger.listen(ledger.instances[SEVEN], "approved", Caller(other.invocation.id, completion), wanted=True)
+    settled(ledger)
+
+    ask(ledger, caller, CompletePromise(1, "approved", OK))
+
+    assert effects(ledger) == [Wake(caller, Completed(1, Success(b"")))]
+    assert "approved" not in ledger.instances[SEVEN].listeners
 
 
 def test_completing_a_promise_needs_its_listeners(ledger: Ledger, caller: Resident) -> None:

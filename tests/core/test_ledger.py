@@ -116,6 +116,16 @@ def test_answers_are_found_again_in_a_journal_from_the_store() -> None:
     assert not a_ledger().append(resident, Completed(1, OK))
 
 
+def test_a_row_says_how_long_its_journal_is() -> None:
+    ledger = a_ledger()
+    resident = accept(ledger)
+    ledger.append(resident, Run(1, "a"))
+
+    ledger.change(resident, status=Status.SUSPENDED)
+
+    assert resident.invocation.entries == 1
+
+
 def test_a_timer_is_armed_in_memory_and_in_the_commit() -> None:
     ledger = a_ledger()
     resident = accept(ledger)

@@ -111,13 +111,13 @@ def test_numbers_and_places_go_on_where_the_store_stopped() -> None:
     [
         (MAIL, None, []),
         (MAIL, "once", [id_of(1)]),
-        (SHOW, None, []),
+        (SHOW, None, [CART]),
         (ADD, None, [CART]),
         (ADD, "once", [id_of(1), CART]),
-        (ORDER, None, [id_of(1)]),
+        (ORDER, None, [id_of(1), SEVEN]),
     ],
 )
-def test_accepting_needs_what_may_be_known_and_the_key_to_hold(
+def test_accepting_needs_what_may_be_known_and_the_key(
     target: Target, idempotency_key: str | None, needs: list[object]
 ) -> None:
     wanted = request(target, idempotency_key=idempotency_key)
@@ -209,26 +209,55 @@ def test_the_key_goes_to_the_next_in_line_in_the_same_commit(ledger: Ledger) -> 
 
 def test_the_caller_is_answered_in_the_same_commit(ledger: Ledger) -> None:
     caller = accept(ledger)
+    ledger.append(caller, Attach(4, id_of(2)))
     callee = accept(ledger, caller=Caller(id_of(1), 4))
     settled(ledger)
 
     lifecycle.complete(ledger, callee, OK, NOW)
 
     assert effects(ledger) == [Done(callee), Wake(caller, Completed(4, OK))]
-    assert ledger.commit.entries == {1: (0, [Completed(4, OK)])}
+    assert ledger.commit.entries == {1: (1, [Completed(4, OK)])}
 
 
 def test_everybody_who_waits_is_answered_and_forgotten(ledger: Ledger) -> None:
     waiting, awaited = with_status(ledger, Status.SUSPENDED), accept(ledger)
+    ledger.append(waiting, Attach(4, id_of(2)))
     ledger.wait_for(awaited, Caller(id_of(1), 4))
     settled(ledger)
 
     lifecycle.complete(ledger, awaited, OK, NOW)
 
     assert effects(ledger) == [Done(awaited), Start(waiting)]
-    assert waiting.entries == [Completed(4, OK)]
+    assert waiting.entries == [Attach(4, id_of(2)), Completed(4, OK)]
     assert awaited.waiters == []
     assert ledger.commit.waiters == {(id_of(2), Caller(id_of(1), 4)): False}
+
+
+def test_whoever_did_not_ask_is_not_answered(ledger: Ledger) -> None:
+    # The row of a waiter has no checksum.
+    other, awaited = accept(ledger), accept(ledger)
+    ledger.append(other, Run(1, "charge"))
+    ledger.append(other, Attach(2, id_of(9)))
+    for completion in (1, 2, 3):
+        ledger.wait_for(awaited, Caller(id_of(1), completion))
+    settled(ledger)
+
+    lifecycle.complete(ledger, awaited, OK, NOW)
+
+    assert effects(ledger) == [Done(awaited)]
+
+
+def test_a_key_stays_with_the_next_in_line_if_it_cannot_be_read(ledger: Ledger) -> None:
+    first, second = accept(ledger, ADD), accept(ledger, ADD)
+    del ledger.invocations[second.invocation.id]
+    ledger.damaged[second.invocation.id] = "a flipped bit"
+    settled(ledger)
+
+    lifecycle.complete(ledger, first, OK, NOW)
+
+    assert effects(ledger) == [Done(first)]
+    assert ledger.held_for_ever(request(ADD)) == "the key Cart/mary is not free: a flipped bit"
+    assert ledger.held_for_ever(request(SHOW)) is None
 
 
 def test_a_caller_that_is_gone_needs_no_answer(ledger: Ledger) -> None:
@@ -474,6 +503,7 @@ def test_a_sleep_that_is_over_is_a_notification(ledger: Ledger) -> None:
 
 def test_a_sleep_that_is_over_twice_is_over_once(ledger: Ledger) -> None:
     resident = with_status(ledger, Status.SUSPENDED)
+    ledger.append(resident, Sleep(1, NOW + 5))
     timer = Timer(NOW + 5, 1, 1)
     lifecycle.fire(ledger, resident, timer, NOW + 5)
     assert effects(ledger) == [Start(resident)]
@@ -481,6 +511,27 @@ def test_a_sleep_that_is_over_twice_is_over_once(ledger: Ledger) -> None:
     lifecycle.fire(ledger, resident, timer, NOW + 5)
 
     assert effects(ledger) == []
+
+
+def test_a_timer_that_nobody_set_wakes_nobody(ledger: Ledger) -> None:
+    # Its row has no checksum.
+    resident = with_status(ledger, Status.SUSPENDED)
+    ledger.append(resident, Run(1, "charge"))
+
+    for completion in (1, 2):
+        lifecycle.fire(ledger, resident, Timer(NOW + 5, 1, completion), NOW + 5)
+
+    assert effects(ledger) == []
+
+
+def test_a_sleep_does_not_end_before_the_time_in_its_journal(ledger: Ledger) -> None:
+    resident = with_status(ledger, Status.SUSPENDED)
+    ledger.append(resident, Sleep(1, NOW + 9))
+
+    lifecycle.fire(ledger, resident, Timer(NOW + 5, 1, 1), NOW + 5)
+
+    assert effects(ledger) == []
+    assert ledger.commit.timers == {Timer(NOW + 5, 1, 1): False, Timer(NOW + 9, 1, 1): True}
 
 
 def test_what_was_scheduled_starts_in_its_time(ledger: Ledger) -> None:

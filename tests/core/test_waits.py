@@ -67,6 +67,27 @@ def test_a_call_goes_ahead_if_a_waiter_cannot_be_read(ledger: Ledger, caller: Re
     assert ledger.invocations[id_of(60)].invocation.status is Status.PENDING
 
 
+def test_a_search_ends_at_what_is_damaged(ledger: Ledger, caller: Resident) -> None:
+    holder = accept(ledger, ADD)
+    ledger.append(holder, Attach(1, id_of(50)))
+    ledger.append(holder, Attach(2, caller.invocation.id))
+    ledger.damaged[id_of(50)] = "a flipped bit"
+
+    assert list(waits.deadlock_needs(ledger, caller, holder.invocation.id)) == []
+    assert waits.circle(ledger, caller, holder.invocation.id) is not None
+
+
+def test_why_tells_what_is_damaged(ledger: Ledger, caller: Resident) -> None:
+    ledger.append(caller, Attach(1, id_of(50)))
+    caller.awaits.append(One(1))
+    ledger.damaged[id_of(50)] = "a flipped bit"
+
+    found = why(ledger, caller.invocation.id)
+
+    assert found
+    assert [reason.what for reason in found.reasons] == ["a call has no outcome: a flipped bit"]
+
+
 def test_why_of_nothing_needs_it(ledger: Ledger) -> None:
     assert list(waits.why_needs(ledger, id_of(9))) == [id_of(9)]
     with pytest.raises(Missing):
@@ -102,7 +123,10 @@ def test_why_tells_steps_and_failures(ledger: Ledger, caller: Resident) -> None:
     found = [why(ledger, each.invocation.id) for each in (caller, failing)]
     said = [reason.what for each in found if each for reason in each.reasons]
 
-    assert said == ["step 'charge' has no result", "attempt 3 failed: down"]
+    assert said == [
+        "step 'charge' has no result",
+        "attempt 3 failed: down",
+    ]
 
 
 def test_why_names_the_key(ledger: Ledger) -> None:

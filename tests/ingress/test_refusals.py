@@ -5,6 +5,7 @@ import re
 import httpx
 import pytest
 
+from durable.errors import DamagedError
 from durable.ingress import ingress
 from tests.ingress.checks import is_failed, is_refused
 
@@ -238,6 +239,17 @@ async def test_a_stopped_engine_says_what_to_do(client, door, path):
         "accepted, retry with the same idempotency key",
     )
     assert reply.headers["retry-after"] == "1"
+
+
+async def test_what_is_damaged_is_named(client, door):
+    async def submit(_):
+        raise DamagedError("state 'count' of Counter/k is not what was written")
+
+    door.submit = submit
+
+    reply = await client.post("/Counter/k/Add/send", json=1)
+
+    is_refused(reply, 500, "state 'count' of Counter/k is not what was written")
 
 
 async def test_a_defect_tells_the_client_nothing(door):

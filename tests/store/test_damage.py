@@ -6,7 +6,8 @@ import anyio
 import pytest
 
 from durable.core.entries import Run
-from durable.core.outcome import Success
+from durable.core.invocation import Status
+from durable.core.outcome import Failure, Success
 from durable.errors import DamagedError, StoreError
 from durable.store.connection import pragma
 from durable.store.sqlite import SQLiteStore
@@ -84,24 +85,38 @@ async def test_an_unknown_outcome_is_not_a_clean_close(sqlite: SQLiteStore, path
         ("UPDATE journal SET entries = {flipped}", "the journal of invocation number 1 at entry 0"),
         ("UPDATE journal SET position = 1", "the journal of invocation number 1 at entry 1"),
         ("UPDATE invocation SET request = {flipped}", "the request of invocation inv_1.* .number 1."),
-        ("UPDATE invocation SET outcome = {flipped}", "the outcome of invocation inv_1"),
-        ("UPDATE invocation SET outcome = NULL", "the outcome of invocation inv_1"),
+        ("UPDATE invocation SET failure = {flipped}", "the row of invocation inv_1"),
+        ("UPDATE invocation SET failure = NULL", "the row of invocation inv_1"),
+        ("DELETE FROM journal", "the end of the journal of invocation number 1, from entry 0 on"),
     ],
 )
 async def test_damage_to_an_invocation_is_found_when_it_is_loaded(
     sqlite: SQLiteStore, path: Path, damage: str, match: str
 ) -> None:
-    commit = accepting(invocation(1, outcome=Success(b"done")))
+    commit = accepting(invocation(1, failure=Failure(500, "down"), entries=1))
     commit.append(1, 0, Run(1, "charge"))
     await sqlite.commit(commit)
     await sqlite.close()
-    column = "entries" if "entries" in damage else "request" if "request" in damage else "outcome"
-    flip(path, damage, column)
+    flip(path, damage, damage.partition("SET ")[2].partition(" ")[0] or "entries")
 
     await sqlite.open()
 
     with pytest.raises(DamagedError, match=match):
         await sqlite.load(id_of(1))
+
+
+async def test_an_outcome_outlives_its_journal(sqlite: SQLiteStore, path: Path) -> None:
+    commit = accepting(invocation(1, status=Status.COMPLETED, outcome=Success(b"done"), entries=1))
+    commit.append(1, 0, Run(1, "charge"))
+    await sqlite.commit(commit)
+    await sqlite.close()
+    flip(path, "UPDATE journal SET entries = {flipped}", "entries")
+
+    await sqlite.open()
+
+    loaded = await sqlite.load(id_of(1))
+    assert loaded is not None
+    assert (loaded.invocation.outcome, loaded.entries) == (Success(b"done"), [])
 
 
 @pytest.mark.parametrize(("table", "column"), [("state", "value"), ("promise", "outcome")])
@@ -129,5 +144,5 @@ async def test_damage_to_the_structure_is_found_after_a_crash(sqlite: SQLiteStor
         file.seek((int(str(pages[0][0])) - 1) * 4096)
         file.write(bytes(4096))
 
-    with pytest.raises(DamagedError, match="is damaged; restore it from a backup"):
+    with pytest.raises(DamagedError, match="cannot be opened: its structure is damaged; restore it from a backup"):
         await sqlite.open()

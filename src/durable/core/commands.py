@@ -142,6 +142,9 @@ def _call(ledger: Ledger, resident: Resident, command: e.Call, now_ms: int) -> N
         return lifecycle.answer(ledger, caller, deadlock, now_ms)
     if known is not None:
         return _attach(ledger, command.invocation_id, caller, now_ms)
+    unreadable = ledger.damaged.get(command.invocation_id) or ledger.held_for_ever(request)
+    if unreadable is not None:
+        return lifecycle.answer(ledger, caller, Failure(500, unreadable), now_ms)
     lifecycle.accept(ledger, request, command.invocation_id, now_ms, None)
     return None
 
@@ -155,7 +158,7 @@ def _deadlock(ledger: Ledger, resident: Resident, awaited: Needed | None) -> Fai
 
 def _send(ledger: Ledger, resident: Resident, command: e.Send, now_ms: int) -> None:
     request = _request(ledger, resident, command)
-    if request is not None and ledger.find(command.invocation_id) is None:
+    if request is not None and not ledger.has(command.invocation_id):
         lifecycle.accept(ledger, request, command.invocation_id, now_ms, command.due_ms)
 
 
@@ -176,7 +179,7 @@ def _attach_anew(ledger: Ledger, resident: Resident, command: e.Attach, now_ms: 
 def _attach(ledger: Ledger, awaited: InvocationId, caller: Caller, now_ms: int) -> None:
     resident = ledger.find(awaited)
     if resident is None:
-        lifecycle.answer(ledger, caller, lifecycle.NOT_FOUND, now_ms)
+        lifecycle.answer(ledger, caller, lifecycle.absent(ledger, awaited), now_ms)
     elif resident.invocation.status is Status.COMPLETED and resident.invocation.outcome is not None:
         lifecycle.answer(ledger, caller, resident.invocation.outcome, now_ms)
     else:
@@ -185,7 +188,7 @@ def _attach(ledger: Ledger, awaited: InvocationId, caller: Caller, now_ms: int) 
 
 def _get_output(ledger: Ledger, resident: Resident, command: e.GetOutput, now_ms: int) -> None:
     asked = ledger.find(command.invocation_id)
-    outcome = lifecycle.NOT_FOUND if asked is None else asked.invocation.outcome
+    outcome = lifecycle.absent(ledger, command.invocation_id) if asked is None else asked.invocation.outcome
     lifecycle.answer(ledger, Caller(resident.invocation.id, command.completion), outcome or Success(None), now_ms)
 
 
@@ -239,4 +242,6 @@ def _complete_promise(ledger: Ledger, id: InstanceId, command: e.CompletePromise
     ledger.set_promise(instance, command.name, command.outcome)
     for listener in list(instance.listeners.get(command.name, ())):
         ledger.listen(instance, command.name, listener, wanted=False)
-        lifecycle.answer(ledger, listener, command.outcome, now_ms)
+        asked = lifecycle.question(ledger, listener)
+        if isinstance(asked, e.GetPromise) and asked.name == command.name:  # or its row is damaged
+            lifecycle.answer(ledger, listener, command.outcome, now_ms)

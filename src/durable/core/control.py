@@ -18,7 +18,7 @@ from durable.core.invocation import Kind, Request, Status, instance_id
 from durable.core.ledger import Ledger, Resident, Stop
 from durable.core.lifecycle import Needed
 from durable.core.outcome import Failure
-from durable.errors import InvocationNotFoundError, InvocationStateError
+from durable.errors import InvocationNotFoundError, InvocationStateError, TerminalError
 
 KILLED = Failure(409, "killed")
 
@@ -50,7 +50,7 @@ def carry_out(ledger: Ledger, order: Order, now_ms: int) -> InvocationId:
     """Do it, and return the id of the invocation that it was done to, or of the one that a restart made."""
     resident = ledger.find(order.id)
     if resident is None:
-        raise InvocationNotFoundError.of(write_invocation(order.id))
+        raise _absent(ledger, order.id)
     match order.verb:
         case "kill":
             kill(ledger, resident, now_ms)
@@ -65,6 +65,12 @@ def carry_out(ledger: Ledger, order: Order, now_ms: int) -> InvocationId:
         case "purge-journal":
             purge_journal(ledger, resident)
     return order.id
+
+
+def _absent(ledger: Ledger, id: InvocationId) -> TerminalError:
+    if id in ledger.damaged:
+        return lifecycle.absent(ledger, id).error()
+    return InvocationNotFoundError.of(write_invocation(id))
 
 
 def key_needs(resident: Resident) -> Iterator[Needed]:

@@ -120,6 +120,8 @@ class Invocation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     journal_expires_ms: int | None = None
     """When its journal may go, if that is before its record."""
     journal_kept: bool = True
+    entries: int = 0
+    """How many its journal held when this row was written; it may have grown, and never shrinks by itself."""
     detached: bool = False
     """Whether its caller ended without waiting for it: by now another invocation may have the caller's id."""
 

@@ -150,6 +150,8 @@ class Ledger:
         self.directory = directory
         self.invocations: dict[InvocationId, Resident] = {}
         self.instances: dict[InstanceId, Instance] = {}
+        self.damaged: dict[InvocationId, str] = {}
+        """Invocations that are in the store and cannot be read, and why: nobody moves them, and their ids are taken."""
         self.timers = Timers()
         self.commit = Commit()
         self.effects: list[Effect] = []
@@ -162,6 +164,10 @@ class Ledger:
         """An invocation that is in memory, and not purged."""
         held = self.invocations.get(id)
         return None if held is None or held.purged else held
+
+    def has(self, id: InvocationId) -> bool:
+        """Whether there is such an invocation, be it damaged."""
+        return id in self.damaged or self.find(id) is not None
 
     def admit(self, id: InvocationId, loaded: Loaded) -> Resident:
         """Take in an invocation from the store, unless it is here already."""
@@ -185,6 +191,7 @@ class Ledger:
         return resident
 
     def change(self, resident: Resident, /, **fields: object) -> None:
+        fields = {"entries": len(resident.entries), **fields}
         resident.invocation = msgspec.structs.replace(resident.invocation, **fields)
         resident.number = self.number
         self.commit.change(resident.invocation)
@@ -248,6 +255,14 @@ class Ledger:
             del instance.listeners[name]
         instance.number = self.number
         self.commit.listeners[*instance.id, name, caller] = wanted
+
+    def held_for_ever(self, request: Request) -> str | None:
+        """Why an exclusive call would not get its key: who holds it cannot be read."""
+        instance = self.instances.get(instance_id(request.target)) if request.kind is Kind.EXCLUSIVE else None
+        holder = None if instance is None else instance.lock.holder
+        if holder is None or holder not in self.damaged:
+            return None
+        return f"the key {'/'.join(instance_id(request.target))} is not free: {self.damaged[holder]}"
 
     def wait_for(self, resident: Resident, caller: Caller) -> None:
         """The caller wants the outcome too."""

@@ -29,7 +29,7 @@ DIFFERENT_REQUEST = Failure(409, "this idempotency key was used before, with a d
 def accept_needs(request: Request, id: InvocationId) -> Iterator[Needed]:
     if request.idempotency_key is not None or request.kind is Kind.WORKFLOW:
         yield id
-    if request.kind is Kind.EXCLUSIVE:
+    if request.kind is not Kind.SERVICE:  # if its key cannot be read, nobody accepts what could not start
         yield instance_id(request.target)
 
 
@@ -127,7 +127,9 @@ def complete(ledger: Ledger, resident: Resident, outcome: Outcome, now_ms: int) 
         ledger.commit.waiters[invocation.id, waiter] = False
     callers = [invocation.request.caller] if invocation.request.caller and not invocation.detached else []
     for caller in [*callers, *resident.waiters]:
-        answer(ledger, caller, outcome, now_ms)
+        # A damaged row may name another command, or another invocation.
+        if isinstance(asked := question(ledger, caller), Attach | Call) and asked.invocation_id == invocation.id:
+            answer(ledger, caller, outcome, now_ms)
     resident.waiters = []
     if invocation.place is not None:
         _leave(ledger, invocation, now_ms)
@@ -149,11 +151,20 @@ def remove(ledger: Ledger, resident: Resident, outcome: Outcome, now_ms: int) ->
     resident.purged = True
 
 
-def answer(ledger: Ledger, caller: Caller, outcome: Outcome, now_ms: int) -> None:
-    """Complete a command in the journal of a resident caller; one that is gone needs no answer."""
+def absent(ledger: Ledger, id: InvocationId) -> Failure:
+    """What a handler is told that asks for an invocation which cannot be found, or not be read."""
+    return Failure(500, ledger.damaged[id]) if id in ledger.damaged else NOT_FOUND
+
+
+def question(ledger: Ledger, caller: Caller) -> Sleep | GetPromise | Attach | Call | None:
+    """What a resident caller asked for under this completion id, if it has no answer."""
     resident = ledger.find(caller.id)
-    if resident is not None:
-        notify(ledger, resident, Completed(caller.completion, outcome), now_ms)
+    return None if resident is None else resident.open.get(caller.completion)
+
+
+def answer(ledger: Ledger, caller: Caller, outcome: Outcome, now_ms: int) -> None:
+    """Complete a command in the journal of a resident caller."""
+    notify(ledger, ledger.invocations[caller.id], Completed(caller.completion, outcome), now_ms)
 
 
 class Failed(NamedTuple):
@@ -206,7 +217,7 @@ def fire(ledger: Ledger, resident: Resident, timer: Timer, now_ms: int) -> None:
         return  # its timers left with it
     if timer.completion:
         ledger.disarm(timer)
-        notify(ledger, resident, Completed(timer.completion, SLEPT), now_ms)
+        _awake(ledger, resident, timer.completion, now_ms)
     elif invocation.due_ms != timer.due_ms:
         return
     elif invocation.status is Status.SCHEDULED:
@@ -214,6 +225,15 @@ def fire(ledger: Ledger, resident: Resident, timer: Timer, now_ms: int) -> None:
         _enter(ledger, resident, now_ms)
     elif invocation.status is Status.BACKING_OFF:
         start(ledger, resident, now_ms)
+
+
+def _awake(ledger: Ledger, resident: Resident, completion: int, now_ms: int) -> None:
+    """The journal has a checksum, the timer's row has none: it may name another command, or too early a time."""
+    asked = resident.open.get(completion)
+    if isinstance(asked, Sleep) and asked.due_ms <= now_ms:
+        notify(ledger, resident, Completed(completion, SLEPT), now_ms)
+    elif isinstance(asked, Sleep):
+        ledger.arm(resident, asked.due_ms, completion)
 
 
 def signal_needs(ledger: Ledger, resident: Resident, signal: int | str) -> Iterator[Needed]:
@@ -256,7 +276,8 @@ def _leave(ledger: Ledger, invocation: Invocation, now_ms: int) -> None:
     instance = ledger.instance_of(invocation)
     instance.number = ledger.number
     successor = instance.lock.leave(invocation.id)
-    if successor is not None:
+    # One that cannot be read holds the key from now on.
+    if successor is not None and successor not in ledger.damaged:
         start(ledger, ledger.invocations[successor], now_ms)
 
 

@@ -73,6 +73,8 @@ def _back(came_from: dict[InvocationId, InvocationId | None], end: InvocationId)
 
 def _awaited(ledger: Ledger, id: InvocationId) -> Iterator[InvocationId]:
     """Invocations that must end before this one can."""
+    if id in ledger.damaged:
+        return
     if id not in ledger.invocations:
         raise Missing(id)
     resident = ledger.find(id)
@@ -164,17 +166,22 @@ def _slots(
         elif slot < 0:
             yield Reason(f"awakeable {-slot - FIRST_AWAKEABLE + 1} of this invocation is not completed")
         elif slot in questions:
-            yield _question(ledger, resident, questions[slot], above)
+            yield _question(ledger, questions[slot], above)
 
 
 def _held_back(ledger: Ledger, invocation: Invocation, above: frozenset[InvocationId]) -> Reason:
     instance = instance_id(invocation.request.target)
     holder = first_of_key(ledger, instance)
-    behind = None if holder is None else why(ledger, holder, above)
-    return Reason(f"the key {'/'.join(instance)} is held", invocation=behind)
+    return _behind(ledger, f"the key {'/'.join(instance)} is held", holder, above)
 
 
-def _question(ledger: Ledger, resident: Resident, entry: Question, above: frozenset[InvocationId]) -> Reason:
+def _behind(ledger: Ledger, what: str, id: InvocationId | None, above: frozenset[InvocationId]) -> Reason:
+    if id in ledger.damaged:
+        return Reason(f"{what}: {ledger.damaged[id]}")
+    return Reason(what, invocation=None if id is None else why(ledger, id, above))
+
+
+def _question(ledger: Ledger, entry: Question, above: frozenset[InvocationId]) -> Reason:
     match entry:
         case Sleep():
             return Reason("a timer has not fired", entry.due_ms)
@@ -183,7 +190,7 @@ def _question(ledger: Ledger, resident: Resident, entry: Question, above: frozen
         case GetPromise():
             return Reason(f"promise {entry.name!r} is not completed")
         case Call() | Attach():
-            return Reason("a call has no outcome", invocation=why(ledger, entry.invocation_id, above))
+            return _behind(ledger, "a call has no outcome", entry.invocation_id, above)
         case _:
             return Reason(f"{type(entry).__name__} has no answer")
 

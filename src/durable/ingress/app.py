@@ -18,7 +18,7 @@ from starlette.types import Receive, Scope, Send
 from durable.core.ids import read_invocation
 from durable.core.invocation import Kind
 from durable.core.outcome import Failure, Outcome, Success
-from durable.errors import EngineStoppedError, TerminalError
+from durable.errors import DamagedError, EngineStoppedError, TerminalError
 from durable.ingress import headers, paths, replies
 from durable.ingress.bodies import check_input, decode_text, read_body
 from durable.ingress.cors import Cors
@@ -94,6 +94,8 @@ class Ingress:
             return replies.rejected(Failure.of(error))
         except EngineStoppedError:
             return replies.stopped()
+        except DamagedError as error:
+            return replies.damaged(error)
 
     async def _dispatch(self, request: Request) -> Response:
         path = path_below(request.scope)

@@ -9,6 +9,7 @@ import msgspec
 from starlette.responses import Response
 
 from durable.core.outcome import Failure, Outcome
+from durable.errors import DamagedError
 from durable.ingress.bodies import TooLarge
 from durable.ingress.refusal import Refusal
 from durable.runtime.outside import Accepted
@@ -88,6 +89,10 @@ def stopped() -> Response:
         "accepted, retry with the same idempotency key"
     )
     return _failed(Failure(503, message), "ingress", {"retry-after": "1"})
+
+
+def damaged(error: DamagedError) -> Response:
+    return _failed(Failure(500, str(error)), "ingress", {})
 
 
 def broken() -> Response:

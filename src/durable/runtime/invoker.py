@@ -199,6 +199,22 @@ class Invoker:
                 del self._unended[id]
 
     async def _attempt(self, invocation: Invocation) -> None:
+        try:
+            await self._attempt_now(invocation)
+        except DamagedError as error:
+            await self._pause_unreadable(invocation.id, error)
+
+    async def _pause_unreadable(self, id: InvocationId, error: DamagedError) -> None:
+        """Its key, or what it came to, cannot be read."""
+        log.critical("an invocation is paused, what it needs cannot be read: %s", error)
+        async with self._kernel.residency.hold(lambda: (id,)):
+            resident = self._kernel.ledger.find(id)
+            if resident is not None and resident.invocation.status is Status.RUNNING:
+                lifecycle.pause(self._kernel.ledger, resident, Failure(500, str(error)), self.now_ms())
+                self.halt(resident)
+                self._kernel.act()
+
+    async def _attempt_now(self, invocation: Invocation) -> None:
         id, ledger = invocation.id, self._kernel.ledger
         keyed = invocation.request.kind is not Kind.SERVICE
         needs: tuple[Needed, ...] = (id, instance_id(invocation.request.target)) if keyed else (id,)

@@ -20,7 +20,7 @@ from durable.core.ledger import Resident
 from durable.core.lifecycle import Needed
 from durable.core.outcome import Outcome, Success
 from durable.core.waits import Why, why, why_needs
-from durable.errors import EngineStoppedError, InvocationNotFoundError
+from durable.errors import DamagedError, EngineStoppedError, InvocationNotFoundError
 from durable.limits import LONGEST_KEY, check_size, check_text
 from durable.runtime.kernel import Kernel
 
@@ -167,6 +167,7 @@ class Outside:
         self._check_running()
         ledger, order = self._kernel.ledger, control.Order(verb, ids.read_invocation(id), self._new_id(), from_entry)
         async with self._kernel.residency.hold(lambda: control.needs(ledger, order)):
+            self._found(order.id)
             affected = control.carry_out(ledger, order, self._kernel.clock.now_ms())
             number = self._kernel.act()
         await self._kernel.writer.until(number)
@@ -234,16 +235,17 @@ class Outside:
     def _accept_now(self, request: Request, id: InvocationId, delay: timedelta | None) -> tuple[Resident, bool]:
         if self.stopped is not None:
             raise EngineStoppedError(f"the engine is not running: {self.stopped}; the request was not accepted")
-        if id in self._kernel.residency.damaged:
-            raise self._kernel.residency.damaged[id]
-        known = self._kernel.ledger.find(id)
-        if known is not None:
+        ledger = self._kernel.ledger
+        if ledger.has(id):
+            known = self._found(id)
             if request.kind is not Kind.WORKFLOW and lifecycle.differs(known, request):
                 raise lifecycle.DIFFERENT_REQUEST.error()
             return known, False
+        if (held := ledger.held_for_ever(request)) is not None:
+            raise DamagedError(held)
         now_ms = self._kernel.clock.now_ms()
         due_ms = None if delay is None else now_ms + round(delay.total_seconds() * 1000)
-        resident = lifecycle.accept(self._kernel.ledger, request, id, now_ms, due_ms)
+        resident = lifecycle.accept(ledger, request, id, now_ms, due_ms)
         self._kernel.act()
         return resident, True
 
@@ -308,8 +310,8 @@ class Outside:
         await self._kernel.writer.until(number)
 
     def _found(self, id: InvocationId) -> Resident:
-        if id in self._kernel.residency.damaged:
-            raise self._kernel.residency.damaged[id]
+        if id in self._kernel.ledger.damaged:
+            raise DamagedError(self._kernel.ledger.damaged[id])
         resident = self._kernel.ledger.find(id)
         if resident is None:
             raise InvocationNotFoundError.of(ids.write_invocation(id))

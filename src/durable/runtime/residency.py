@@ -9,7 +9,7 @@ from collections.abc import Callable, Container, Iterable
 from typing import TypeVar
 
 from durable.core.ids import InvocationId
-from durable.core.invocation import InstanceId
+from durable.core.invocation import InstanceId, LoadedInstance, Status
 from durable.core.ledger import Instance, Ledger, Resident
 from durable.core.lifecycle import Needed
 from durable.errors import DamagedError
@@ -28,8 +28,6 @@ class Residency:
         self._capacity = self._threshold = capacity
         self._pins: dict[Needed, int] = {}
         self._retired = deque[Resident]()
-        self.damaged: dict[InvocationId, DamagedError] = {}
-        """Invocations that are in the store and cannot be read: their ids must not be given to others."""
         self._loading: dict[Needed, asyncio.Task[None]] = {}
 
     @property
@@ -85,7 +83,7 @@ class Residency:
     def _resident(self, needed: Needed) -> bool:
         if isinstance(needed, tuple):
             return needed in self._ledger.instances
-        return needed in self._ledger.invocations
+        return needed in self._ledger.invocations or needed in self._ledger.damaged
 
     async def _load(self, needed: Needed) -> None:
         task = self._loading.get(needed)
@@ -96,17 +94,27 @@ class Residency:
 
     async def _read(self, needed: Needed) -> None:
         if isinstance(needed, tuple):
-            self._ledger.admit_instance(needed, await self._store.load_instance(needed))
+            await self._read_key(needed, await self._store.load_instance(needed))
             return
         try:
             loaded = await self._store.load(needed)
         except DamagedError as error:
             # Whoever waits for it, or it for them, must not be stopped by this: it is as good as gone.
             log.critical("an invocation cannot be read, and is left alone: %s", error)
-            self.damaged[needed] = error
+            self._ledger.damaged[needed] = str(error)
             return
         if loaded is not None:
             self._ledger.admit(needed, loaded)
+
+    async def _read_key(self, id: InstanceId, loaded: LoadedInstance) -> None:
+        """Whoever wants a key must know if it will never be free: who holds it cannot be read, or not be found."""
+        holder = loaded.queue[0][1] if loaded.queue else None
+        if holder is not None and not self._resident(holder):
+            await self._load(holder)
+        resident = None if holder is None else self._ledger.find(holder)
+        if resident is not None and resident.invocation.status is Status.PENDING:
+            raise DamagedError(f"the key {'/'.join(id)} is not free: who holds it cannot be found")
+        self._ledger.admit_instance(id, loaded)
 
 
 def _drop(residents: dict[K, V], durable: int, pins: Container[object]) -> None:

@@ -35,16 +35,23 @@ class Retention:
         """Page after page; each is durable, and so gone from the store, before the next is read."""
         kernel = self._kernel
         while page := await kernel.store.expired(kernel.clock.now_ms(), limit=PAGE):
-            try:
-                async with kernel.residency.hold(partial(self._needs, page)):
-                    forgotten = self._forget(page)
-                    number = kernel.act()
-            except DamagedError as error:
-                log.critical("a key cannot be read, and what expired with it is kept: %s", error)
-                return
-            await kernel.writer.until(number)
+            forgotten = await self._forget_all(page)
+            await kernel.writer.until(kernel.ledger.number - 1)
             if not forgotten:
                 return  # what is left cannot be read
+
+    async def _forget_all(self, page: Sequence[InvocationId]) -> int:
+        """How many it could forget: in one decision, or if a key cannot be read, all but those of that key."""
+        try:
+            async with self._kernel.residency.hold(partial(self._needs, page)):
+                forgotten = self._forget(page)
+                self._kernel.act()
+                return forgotten
+        except DamagedError as error:
+            if len(page) == 1:
+                log.critical("a key cannot be read, and what expired with it is kept: %s", error)
+                return 0
+        return sum([await self._forget_all([id]) for id in page])
 
     def _needs(self, page: Sequence[InvocationId]) -> Iterator[Needed]:
         for id in page:
@@ -54,7 +61,6 @@ class Retention:
                 yield from control.key_needs(resident)
 
     def _forget(self, page: Sequence[InvocationId]) -> int:
-        """How many it could forget."""
         forgotten = 0
         ledger, now_ms = self._kernel.ledger, self._kernel.clock.now_ms()
         for id in dict.fromkeys(page):

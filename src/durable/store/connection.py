@@ -65,6 +65,8 @@ def sync_directory(path: Path) -> None:
 def connect(path: Path) -> sqlite3.Connection:
     """A connection without settings, so that a file which is not ours can be refused untouched."""
     connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_MS / 1000, cached_statements=256)
+    # Text that is damaged must fail with its own row's checksum, and not the whole query.
+    connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
     # The row of an invocation holds its input and its output, and a little more.
     connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 3 * LARGEST)
     # VACUUM INTO needs one.

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import re
 import sqlite3
 from pathlib import Path
 from secrets import token_bytes
 
+from durable.core.entries import Entry
 from durable.core.ids import InvocationId
-from durable.core.invocation import Commit, InstanceId, Loaded, LoadedInstance, Timer
+from durable.core.invocation import Commit, InstanceId, Invocation, Loaded, LoadedInstance, Timer
 from durable.errors import DamagedError, StoreError
 from durable.store import Opened, rows
 from durable.store.connection import (
@@ -35,6 +37,8 @@ TRUNCATE_BYTES = 4 * CHECKPOINT_BYTES
 WARN_BYTES = 256 << 20
 # quick_check reads everything: 0.2 s per 100 MB.
 EXAMINE_BYTES = 1 << 30
+# What quick_check says of values: the rows around them can be read and written.
+_IN_A_ROW = re.compile("(NULL|non-[A-Z]+) value in |CHECK constraint failed in ")
 
 
 class TakenError(StoreError):
@@ -75,26 +79,28 @@ class Database:
 
     def begin(self) -> Opened:
         """Begin a new epoch. Nothing may be decided on what was read before this returns."""
-        _, clean, _ = self._row("meta")
+        _, clean, _ = rows.read_meta(self._rows("meta"))
         if not clean:
             self._examine()
         with transaction(self._connection):
-            self._connection.execute(QUERIES["begin_epoch"], (token_bytes(32),))
+            self._connection.execute(QUERIES["begin_epoch"], (rows.seal(token_bytes(32)),))
         # After a failed fsync the kernel calls lost pages clean: what we just recovered from the log may be nowhere
         # on the disk. The checkpoint writes it again and syncs it, before anybody builds on it.
         if self._checkpoint("TRUNCATE"):
             raise StoreError(f"another process is reading {self._path}; close it, and open the engine again")
         sync_directory(self._path.parent)
         self._files.adopt()
-        self._epoch, _, secret = self._row("meta")
+        self._epoch, _, secret = rows.read_meta(self._rows("meta"))
         return Opened(self._epoch, secret, self._row("last_n")[0], self._row("last_place")[0])
 
     def _examine(self) -> None:
         logger.info("the last engine did not close its database", extra={"path": str(self._path)})
         if self._path.stat().st_size < EXAMINE_BYTES:
-            found = [line for (line,) in self._connection.execute("PRAGMA quick_check").fetchall()]
-            if found != ["ok"]:
-                raise DamagedError(f"{self._path} is damaged; restore it from a backup: {'; '.join(found[:3])}")
+            found = [line for (line,) in self._connection.execute("PRAGMA quick_check").fetchall() if line != "ok"]
+            if any(not _IN_A_ROW.match(line) for line in found):
+                raise DamagedError(f"its structure is damaged; restore it from a backup: {'; '.join(found[:3])}")
+            for line in found:
+                logger.critical("a row of %s is damaged, and is left alone: %s", self._path, line)
 
     def commit(self, commit: Commit) -> None:
         """Write it all and sync it. After any error the outcome is unknown, and nothing else is written."""
@@ -180,8 +186,16 @@ class Database:
         if not found:
             return None
         invocation = rows.read_invocation(found[0])
-        entries = rows.read_journal(invocation.n, self._rows("journal", invocation.n))
-        return Loaded(invocation, entries, rows.read_callers(self._rows("waiters", id)))
+        return Loaded(invocation, self._journal(invocation), rows.read_callers(self._rows("waiters", id)))
+
+    def _journal(self, invocation: Invocation) -> list[Entry]:
+        try:
+            return rows.read_journal(invocation.n, invocation.entries, self._rows("journal", invocation.n))
+        except DamagedError as error:
+            if invocation.outcome is None:
+                raise
+            logger.critical("a journal cannot be read, its outcome can: %s", error)
+            return []
 
     def load_instance(self, instance: InstanceId) -> LoadedInstance:
         return LoadedInstance(

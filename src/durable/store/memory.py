@@ -124,7 +124,8 @@ class MemoryStore:
         disk.epoch += 1
         self._epoch, self._broken = disk.epoch, False
         places = (row.place or 0 for row in disk.invocations.values() if row.status is not Status.COMPLETED)
-        return Opened(disk.epoch, disk.secret, max(disk.invocations, default=0), max(places, default=0))
+        numbers = (*disk.invocations, *disk.journals, *(timer.n for timer in disk.timers))
+        return Opened(disk.epoch, disk.secret, max(numbers, default=0), max(places, default=0))
 
     async def commit(self, commit: Commit, /) -> None:
         disk = self._opened()

@@ -15,24 +15,27 @@ SELECT epoch, clean, secret FROM meta
 SELECT epoch FROM meta
 
 -- last_n --
--- Numbers go on where they stopped.
-SELECT coalesce(max(n), 0) FROM invocation
+-- Numbers go on where they stopped, also those of rows that lost their invocation, and not at a damaged one's.
+SELECT max(coalesce((SELECT max(n) FROM invocation WHERE n < 1 << 62), 0),
+    coalesce((SELECT max(n) FROM journal WHERE n < 1 << 62), 0), coalesce((SELECT max(n) FROM timer WHERE n < 1 << 62), 0))
 
 -- last_place --
 -- Only the places of live invocations matter: the next one must come behind all of them.
-SELECT coalesce(max(place), 0) FROM invocation WHERE place IS NOT NULL AND status <> 'completed'
+SELECT coalesce(max(place), 0) FROM invocation
+WHERE place IS NOT NULL AND place < 1 << 62 AND status <> 'completed'
 
 -- accept --
 -- A number or an id that is taken must fail the commit, so there is no OR REPLACE.
-INSERT INTO invocation (n, id, service, key, handler, kind, created_ms, crc, request, status, place, due_ms,
-    attempts, failing_since_ms, failure, awaiting, outcome, outcome_crc, modified_ms, expires_ms, journal_expires_ms,
-    journal_kept, detached)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO invocation (n, id, service, key, handler, kind, created_ms, request, request_crc, status, place, due_ms,
+    attempts, failing_since_ms, failure, awaiting, outcome, modified_ms, expires_ms, journal_expires_ms, journal_kept,
+    detached, entries, crc)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- change --
 -- A request never changes; its columns are left alone.
 UPDATE invocation SET status = ?, place = ?, due_ms = ?, attempts = ?, failing_since_ms = ?, failure = ?, awaiting = ?,
-    outcome = ?, outcome_crc = ?, modified_ms = ?, expires_ms = ?, journal_expires_ms = ?, journal_kept = ?, detached = ?
+    outcome = ?, modified_ms = ?, expires_ms = ?, journal_expires_ms = ?, journal_kept = ?, detached = ?, entries = ?,
+    crc = ?
 WHERE n = ?
 
 -- append --
@@ -99,8 +102,9 @@ DELETE FROM invocation WHERE n = ?
 
 -- invocation --
 -- By id, which is what the outside knows.
-SELECT n, id, request, crc, status, created_ms, modified_ms, place, due_ms, attempts, failing_since_ms, failure,
-    awaiting, outcome, outcome_crc, expires_ms, journal_expires_ms, journal_kept, detached
+SELECT request_crc, crc, request, n, id, service, key, handler, kind, created_ms, status, place, due_ms, attempts,
+    failing_since_ms, failure, awaiting, outcome, modified_ms, expires_ms, journal_expires_ms, journal_kept, detached,
+    entries
 FROM invocation WHERE id = ?
 
 -- journal --
@@ -112,9 +116,9 @@ SELECT position, entries, crc FROM journal WHERE n = ? ORDER BY position
 SELECT caller, completion FROM waiter WHERE id = ? ORDER BY caller, completion
 
 -- queue --
--- The first holds the key.
+-- The first holds the key. Here and below, a row whose types are damaged is left alone.
 SELECT place, id FROM invocation
-WHERE service = ? AND key = ? AND place IS NOT NULL AND status <> 'completed' ORDER BY place
+WHERE service = ? AND key = ? AND place IS NOT NULL AND status <> 'completed' AND typeof(id) = 'blob' ORDER BY place
 
 -- state --
 -- All of a key: it is held in memory while the key is in use.
@@ -130,21 +134,25 @@ SELECT name, caller, completion FROM listener WHERE service = ? AND key = ? ORDE
 
 -- running --
 -- Without the hint the planner walks the whole table by n.
-SELECT n, id FROM invocation INDEXED BY invocation_running WHERE status = 'running' AND n > ? ORDER BY n LIMIT ?
+SELECT n, id FROM invocation INDEXED BY invocation_running
+WHERE status = 'running' AND n > ? AND typeof(id) = 'blob' ORDER BY n LIMIT ?
 
 -- timers --
 -- Two ordered indexes, merged: the limit ends the walk of both. CROSS JOIN keeps the timer's index outside.
 SELECT timer.due_ms, timer.n, timer.completion, invocation.id FROM timer CROSS JOIN invocation USING (n)
 WHERE (timer.due_ms, timer.n, timer.completion) > (?1, ?2, ?3)
+    AND typeof(timer.due_ms) = 'integer' AND typeof(completion) = 'integer' AND typeof(id) = 'blob'
 UNION ALL
 SELECT due_ms, n, 0, id FROM invocation
 WHERE due_ms IS NOT NULL AND status IN ('scheduled', 'backing-off')
-    AND due_ms >= ?1 AND (due_ms, n, 0) > (?1, ?2, ?3)
+    AND due_ms >= ?1 AND (due_ms, n, 0) > (?1, ?2, ?3) AND typeof(due_ms) = 'integer' AND typeof(id) = 'blob'
 ORDER BY 1, 2, 3 LIMIT ?4
 
 -- expired --
 -- The longest expired first, so that a limit starves none.
-SELECT expires_ms AS since, n, id FROM invocation WHERE expires_ms IS NOT NULL AND expires_ms <= ?1
+SELECT expires_ms AS since, n, id FROM invocation
+WHERE expires_ms IS NOT NULL AND expires_ms <= ?1 AND typeof(id) = 'blob'
 UNION ALL
-SELECT journal_expires_ms, n, id FROM invocation WHERE journal_expires_ms IS NOT NULL AND journal_expires_ms <= ?1
+SELECT journal_expires_ms, n, id FROM invocation
+WHERE journal_expires_ms IS NOT NULL AND journal_expires_ms <= ?1 AND typeof(id) = 'blob'
 ORDER BY 1, 2 LIMIT ?2

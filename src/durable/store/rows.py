@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import struct
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import msgspec
@@ -26,7 +26,6 @@ _request = msgspec.msgpack.Decoder(Request).decode
 _failure = msgspec.msgpack.Decoder(Failure).decode
 _slots = msgspec.msgpack.Decoder(list[int | str]).decode
 _outcome: Callable[[bytes], Outcome] = msgspec.msgpack.Decoder[Outcome](Outcome).decode
-_numbers = struct.Struct(">qq").pack
 
 
 def batch(commit: Commit) -> list[tuple[str, list[Row]]]:
@@ -59,14 +58,12 @@ def _switched(noun: str, rows: Iterable[tuple[Row, bool]]) -> Iterator[tuple[str
 
 def _accepted(row: Invocation) -> Row:
     target, request = row.request.target, _encode(row.request)
-    crc = _request_crc(row.n, row.id, request)
-    names = (target.service, target.key, target.handler, row.request.kind)
-    return (row.n, row.id, *names, row.created_ms, crc, request, *_changing(row))
+    fixed = (row.n, row.id, target.service, target.key, target.handler, row.request.kind, row.created_ms)
+    return (*fixed, request, _crc(request, *fixed), *_changing(row))
 
 
 def _changing(row: Invocation) -> Row:
-    outcome = None if row.outcome is None else _encode(row.outcome)
-    return (
+    values = (
         row.status,
         row.place,
         row.due_ms,
@@ -74,14 +71,15 @@ def _changing(row: Invocation) -> Row:
         row.failing_since_ms,
         None if row.failure is None else _encode(row.failure),
         None if row.awaiting is None else _encode(row.awaiting),
-        outcome,
-        _outcome_crc(row.n, outcome),
+        None if row.outcome is None else _encode(row.outcome),
         row.modified_ms,
         row.expires_ms,
         row.journal_expires_ms,
-        row.journal_kept,
-        row.detached,
+        int(row.journal_kept),
+        int(row.detached),
+        row.entries,
     )
+    return (*values, _crc(b"", row.n, *values))
 
 
 def _chunks(n: int, position: int, entries: list[Entry]) -> Iterator[Row]:
@@ -92,83 +90,92 @@ def _chunks(n: int, position: int, entries: list[Entry]) -> Iterator[Row]:
         yield from _chunks(n, position, entries[:half])
         yield from _chunks(n, position + half, entries[half:])
     else:
-        yield (n, position, raw, _chunk_crc(n, position, raw))
+        yield (n, position, raw, _crc(raw, n, position))
 
 
 def _named(key: tuple[str, str, str], value: bytes) -> Row:
-    return (*key, value, _named_crc(key, value))
+    return (*key, value, _crc(value, *key))
 
 
-def _request_crc(n: int, id: bytes, request: bytes) -> int:
-    return zlib.crc32(request, zlib.crc32(_numbers(n, len(id)) + id))
+def _crc(payload: bytes, *columns: object) -> int:
+    return zlib.crc32(payload, zlib.crc32(_encode(columns)))
 
 
-def _outcome_crc(n: int, outcome: bytes | None) -> int:
-    # -1 for a missing one: a lost outcome must not look like an empty one.
-    return zlib.crc32(outcome or b"", zlib.crc32(_numbers(n, -1 if outcome is None else len(outcome))))
+def seal(secret: bytes) -> bytes:
+    return secret + _crc(secret).to_bytes(4, "big")
 
 
-def _chunk_crc(n: int, position: int, raw: bytes) -> int:
-    return zlib.crc32(raw, zlib.crc32(_numbers(n, position)))
-
-
-def _named_crc(key: tuple[str, str, str], value: bytes) -> int:
-    return zlib.crc32(value, zlib.crc32(_encode(key)))
+def read_meta(rows: Sequence[Row]) -> tuple[int, bool, bytes]:
+    """The epoch, whether the last one ended well, and the secret, which is empty before the first."""
+    with _reading("the table meta"):
+        ((epoch, clean, sealed),) = rows
+        _verify(isinstance(epoch, int) and 0 <= epoch < 1 << 62, "the epoch in the table meta")
+        secret: bytes = sealed[:-4] if epoch else b""
+        _verify(not epoch or sealed == seal(secret), "the secret in the table meta")
+        return epoch, clean == 1, secret
 
 
 def read_invocation(row: Row) -> Invocation:
     """The row of the query ``invocation``; :class:`DamagedError` if it is not what was written."""
-    n, id, request, crc, status, created, modified, place, due, attempts, since, failure, *rest = row
-    awaiting, outcome, outcome_crc, end, journal_end, journal_kept, detached = rest
-    what = f"invocation {write_invocation(id)} (number {n})"
-    _verify(crc == _request_crc(n, id, request), f"the request of {what}")
-    _verify(outcome_crc == _outcome_crc(n, outcome), f"the outcome of {what}")
-    return Invocation(
-        n=n,
-        id=InvocationId(id),
-        request=_decode(_request, request, f"the request of {what}"),
-        status=Status(status),
-        created_ms=created,
-        modified_ms=modified,
-        place=place,
-        due_ms=due,
-        attempts=attempts,
-        failing_since_ms=since,
-        failure=None if failure is None else _decode(_failure, failure, f"the last failure of {what}"),
-        awaiting=None if awaiting is None else _decode(_slots, awaiting, f"what {what} waits for"),
-        outcome=None if outcome is None else _decode(_outcome, outcome, f"the outcome of {what}"),
-        expires_ms=end,
-        journal_expires_ms=journal_end,
-        journal_kept=bool(journal_kept),
-        detached=bool(detached),
-    )
+    request_crc, crc, request, *columns = row
+    fixed, changing = columns[:7], columns[7:]
+    n, id, *_, created_ms = fixed
+    with _reading(f"invocation number {n}"):
+        what = f"invocation {write_invocation(id)} (number {n})"
+        _verify(request_crc == _crc(request, *fixed), f"the request of {what}")
+        _verify(crc == _crc(b"", n, *changing), f"the row of {what}")
+        status, place, due, attempts, since, failure, awaiting, outcome, modified, *rest = changing
+        end, journal_end, journal_kept, detached, entries = rest
+        return Invocation(
+            n=n,
+            id=InvocationId(id),
+            request=_request(request),
+            status=Status(status),
+            created_ms=created_ms,
+            modified_ms=modified,
+            place=place,
+            due_ms=due,
+            attempts=attempts,
+            failing_since_ms=since,
+            failure=None if failure is None else _failure(failure),
+            awaiting=None if awaiting is None else _slots(awaiting),
+            outcome=None if outcome is None else _outcome(outcome),
+            expires_ms=end,
+            journal_expires_ms=journal_end,
+            journal_kept=bool(journal_kept),
+            entries=entries,
+            detached=bool(detached),
+        )
 
 
-def read_journal(n: int, rows: Iterable[Row]) -> list[Entry]:
-    """The chunks of a journal, joined; :class:`DamagedError` if one was altered or is missing in between."""
+def read_journal(n: int, length: int, rows: Iterable[Row]) -> list[Entry]:
+    """The chunks of a journal, joined; :class:`DamagedError` if one was altered or is missing."""
     entries: list[Entry] = []
     for position, raw, crc in rows:
-        what = f"the journal of invocation number {n} at entry {position}"
-        _verify(position == len(entries) and crc == _chunk_crc(n, position, raw), what)
-        entries += _decode(decode_entries, raw, what)
+        with _reading(what := f"the journal of invocation number {n} at entry {position}"):
+            _verify(position == len(entries) and crc == _crc(raw, n, position), what)
+            entries += decode_entries(raw)
+    _verify(len(entries) >= length, f"the end of the journal of invocation number {n}, from entry {len(entries)} on,")
     return entries
 
 
 def read_state(instance: tuple[str, str], rows: Iterable[Row]) -> dict[str, bytes]:
-    return dict(_read_named("state", instance, rows))
+    return _read_named("state", instance, rows, bytes)
 
 
 def read_promises(instance: tuple[str, str], rows: Iterable[Row]) -> dict[str, Outcome]:
-    return {
-        name: _decode(_outcome, raw, f"promise {name!r} of {'/'.join(instance)}")
-        for name, raw in _read_named("promise", instance, rows)
-    }
+    return _read_named("promise", instance, rows, _outcome)
 
 
-def _read_named(noun: str, instance: tuple[str, str], rows: Iterable[Row]) -> Iterator[tuple[str, bytes]]:
+def _read_named(
+    noun: str, instance: tuple[str, str], rows: Iterable[Row], decode: Callable[[bytes], T]
+) -> dict[str, T]:
+    values: dict[str, T] = {}
     for name, value, crc in rows:
-        _verify(crc == _named_crc((*instance, name), value), f"{noun} {name!r} of {'/'.join(instance)}")
-        yield name, value
+        with _reading(what := f"{noun} {name!r} of {'/'.join(instance)}"):
+            _verify(crc == _crc(value, *instance, name), what)
+            values[name] = decode(value)
+    return values
 
 
 def read_callers(rows: Iterable[Row]) -> list[Caller]:
@@ -187,8 +194,10 @@ def _verify(intact: bool, what: str) -> None:
         raise DamagedError(f"{what} is not what was written; restore the database from a backup")
 
 
-def _decode(decoder: Callable[[bytes], T], raw: bytes, what: str) -> T:
+@contextmanager
+def _reading(what: str) -> Generator[None]:
+    """Damage may give a column any type, and text any bytes."""
     try:
-        return decoder(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise DamagedError(f"{what} cannot be read: {error}") from error
+        yield
+    except (TypeError, ValueError, msgspec.DecodeError) as error:
+        raise DamagedError(f"{what} cannot be read: {error}; restore the database from a backup") from error

@@ -1,11 +1,12 @@
--- Version 1. Moments are milliseconds since 1970, UTC. A crc covers the key columns and the payload of its row.
+-- Version 1. Moments are milliseconds since 1970, UTC. A crc covers the key columns and the payload of its row. Rows
+-- without one are compared with the journal that they belong to.
 -- Rows hang off the growing integer n: random primary keys were measured to cost 3 to 10 times the log.
 
 CREATE TABLE meta (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     epoch INTEGER NOT NULL,  -- how often the database was opened; every transaction compares it
     clean INTEGER NOT NULL,  -- 0 while an engine holds the database, and after one that died
-    secret BLOB
+    secret BLOB  -- 32 random bytes, and their crc
 ) STRICT;
 
 INSERT INTO meta (one, epoch, clean) VALUES (1, 0, 1);
@@ -26,15 +27,16 @@ CREATE TABLE invocation (
     failure BLOB,
     awaiting BLOB,  -- of a suspended one: what it waits for
     outcome BLOB,
-    outcome_crc INTEGER NOT NULL,
     created_ms INTEGER NOT NULL,
     modified_ms INTEGER NOT NULL,
     expires_ms INTEGER,
     journal_expires_ms INTEGER,
     journal_kept INTEGER NOT NULL,
     detached INTEGER NOT NULL,
-    crc INTEGER NOT NULL,
-    request BLOB NOT NULL
+    entries INTEGER NOT NULL,
+    request BLOB NOT NULL,
+    request_crc INTEGER NOT NULL,  -- of the request, of what repeats it, and of created_ms: they never change
+    crc INTEGER NOT NULL  -- of the rest
 ) STRICT;
 
 -- Each serves one query of queries.sql, and holds only the rows that it can return.

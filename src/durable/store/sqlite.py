@@ -12,7 +12,7 @@ import anyio
 
 from durable.core.ids import InvocationId
 from durable.core.invocation import Commit, InstanceId, Loaded, LoadedInstance, Timer
-from durable.errors import StoreError
+from durable.errors import DamagedError, StoreError
 from durable.store import Opened
 from durable.store.database import Database
 from durable.store.lock import Lock
@@ -44,7 +44,6 @@ class Writer(aiosqlite.Connection):
 _ADVICE = {
     "SQLITE_BUSY": "another program writes to it; close that first",
     "SQLITE_CORRUPT": "restore it from a backup",
-    "SQLITE_ERROR": "restore it from a backup",
     "SQLITE_FULL": "make room on its disk",
     "SQLITE_IOERR_SHMSIZE": "make room on its disk",
     "SQLITE_NOTADB": "give the engine a path of its own, or restore it from a backup",
@@ -83,6 +82,8 @@ class SQLiteStore:
         except BaseException as error:
             self._database.abandon(error)
             await self.close()
+            if isinstance(error, DamagedError):
+                raise DamagedError(f"{self._path} cannot be opened: {error}") from error
             if isinstance(error, sqlite3.Error | OSError):
                 raise StoreError(f"{self._path} cannot be opened: {error}{_advice(error)}") from error
             raise
@@ -141,4 +142,4 @@ class SQLiteStore:
         except StoreError:
             raise
         except Exception as error:
-            raise StoreError(f"{self._path}: {type(error).__name__}: {error}") from error
+            raise StoreError(f"{self._path}: {type(error).__name__}: {error}{_advice(error)}") from error

@@ -7,6 +7,7 @@ from datetime import timedelta
 import msgspec
 
 from durable import Context, Invocation, RetryableError, Service, handler
+from durable.core.ids import read_invocation
 from durable.testing import TestEngine
 from tests.runtime.flows import Approval, Counter
 
@@ -63,6 +64,11 @@ class AdminEngine(TestEngine):
             await invocation.pause()
         assert await invocation.status() == status
         return invocation
+
+    def damage(self, invocation: Invocation[object], why: str) -> None:
+        """As if the store could not read it."""
+        assert self._running is not None
+        self._running.kernel.ledger.damaged[read_invocation(invocation.id)] = why
 
     async def _send(self, status: str) -> Invocation[object]:
         match status:

@@ -76,6 +76,18 @@ async def test_only_the_first_sentence_of_an_error_is_told(client: httpx.AsyncCl
     assert result["failed"] == [{"invocation_id": invocation.id, "error": error}]
 
 
+async def test_what_is_damaged_does_not_keep_the_others(client: httpx.AsyncClient, engine: AdminEngine) -> None:
+    damaged, running = await engine.begin("completed"), await engine.begin("running")
+    engine.damage(damaged, "it is not what was written")
+
+    result = await post(client, "kill", damaged.id, running.id)
+    page = await client.get(f"/invocations/{damaged.id}/why")
+
+    assert result["succeeded"] == [running.id]
+    assert result["failed"] == [{"invocation_id": damaged.id, "error": "it is not what was written"}]
+    assert (page.status_code, page.json()["message"]) == (500, "it is not what was written")
+
+
 async def test_the_same_id_twice_is_done_once(client: httpx.AsyncClient, engine: AdminEngine) -> None:
     invocation = await engine.begin("running")
 

@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from durable.errors import EngineStoppedError
+from durable.errors import DamagedError, EngineStoppedError
 from durable.ingress.admin import replies
 from durable.ingress.admin.about import release
 from durable.ingress.admin.absent import why_absent
@@ -35,6 +35,7 @@ def admin(engine: Administered, /, *, token: str | None = None, allowed_hosts: S
         exception_handlers={
             Refusal: _refused,
             EngineStoppedError: _stopped,
+            DamagedError: _damaged,
             HTTPException: _not_routed,
             ClientDisconnect: _gone,
             Exception: _broken,
@@ -82,6 +83,10 @@ async def _not_routed(request: Request, error: Exception) -> Response:
 
 async def _stopped(request: Request, error: Exception) -> Response:
     return replies.stopped()
+
+
+async def _damaged(request: Request, error: Exception) -> Response:
+    return replies.failed(500, str(error))
 
 
 async def _gone(request: Request, error: Exception) -> Response:

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 from durable.core.entries import Verb
 from durable.core.invocation import Status
-from durable.errors import BadIdError, InvocationNotFoundError, InvocationStateError, TerminalError
+from durable.errors import BadIdError, DamagedError, InvocationNotFoundError, InvocationStateError, TerminalError
 from durable.ingress.admin.door import AdminDoor
 from durable.ingress.refusal import Refusal
 
@@ -38,6 +38,8 @@ async def carry_out(door: AdminDoor, name: Name, order: Order) -> Done:
         raise unknown(order.id) from error
     except TerminalError as error:
         raise Refusal(error.status, error.message) from error
+    except DamagedError as error:
+        raise Refusal(500, str(error)) from error
 
 
 def invalid(field: str, why: str) -> Refusal:
