@@ -4,7 +4,7 @@ import pytest
 
 from durable.core import commands, waits
 from durable.core.awaits import All, One
-from durable.core.entries import Attach, Call, Run
+from durable.core.entries import Attach, Call, PeekPromise, Run
 from durable.core.invocation import Status, instance_id
 from durable.core.ledger import Ledger, Resident
 from durable.core.outcome import Failure, Success
@@ -116,17 +116,15 @@ def test_why_tells_steps_and_failures(ledger: Ledger, caller: Resident) -> None:
     ledger.append(caller, Run(1, "charge"))
     ledger.append(caller, Run(2, "mail"))
     ledger.append(caller, commands.e.Completed(2, Success(b"")))
-    caller.awaits.append(All((One(1), One(2), One(3))))  # 3: not decided yet
+    ledger.append(caller, PeekPromise(4, "paid"))
+    caller.awaits.append(All((One(1), One(2), One(3), One(4))))  # 3: not decided yet
     failing = with_status(ledger, Status.BACKING_OFF)
     ledger.change(failing, attempts=3, failure=Failure(500, "down"), due_ms=NOW)
 
     found = [why(ledger, each.invocation.id) for each in (caller, failing)]
     said = [reason.what for each in found if each for reason in each.reasons]
 
-    assert said == [
-        "step 'charge' has no result",
-        "attempt 3 failed: down",
-    ]
+    assert said == ["step 'charge' has no result", "PeekPromise has no answer", "attempt 3 failed: down"]
 
 
 def test_why_names_the_key(ledger: Ledger) -> None:
