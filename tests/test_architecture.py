@@ -14,8 +14,8 @@ PACKAGE = Path(__file__).parents[1] / "src" / "durable"
 RINGS = (
     "errors flaw limits retry serde shape outcome options",
     "core",
-    "action service handlers settings signature state misuse futures combinators machine context saga client openapi "
-    "generic replacement",
+    "action threads service handlers settings signature state misuse futures combinators machine context saga client "
+    "openapi generic replacement",
     "store runtime",
     "engine",
     "ingress http testing cli",

@@ -10,13 +10,12 @@ from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any, NamedTuple, TypeVar, get_args, get_origin
 from weakref import WeakKeyDictionary
 
-from anyio.to_thread import run_sync
-
 from durable.errors import PayloadError
 from durable.flaw import refused
 from durable.limits import LONGEST_NAME, check_text
 from durable.machine import Machine
 from durable.serde import declared, decode, decoder, encode
+from durable.threads import run_in_thread
 
 _FUNCTIONS = (FunctionType, BuiltinFunctionType)
 
@@ -60,7 +59,7 @@ class Body:
             value = self._function(*self._args)
         else:
             # A thread cannot be stopped, and must not hold up an engine that stops; the step is tried again later.
-            value = await run_sync(partial(self._function, *self._args), abandon_on_cancel=True)
+            value = await run_in_thread(partial(self._function, *self._args))
         return await value if isawaitable(value) else value
 
     def _check_plain(self, value: object, raw: bytes) -> None:
