@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
+import anyio
 from starlette.applications import Starlette
 from starlette.datastructures import URLPath
 from starlette.middleware import Middleware
@@ -83,7 +84,23 @@ class Ingress:
             response = await self._answer(Request(scope, receive))
         except ClientDisconnect:
             return  # Nobody is there to be answered. What was accepted goes on.
+        except asyncio.CancelledError:
+            # A server that will wait no longer cancels its requests, and closes the engine: a client may be told.
+            with anyio.move_on_after(1, shield=True):
+                if await self._stops():
+                    await replies.stopped()(scope, receive, send)
+            raise
         await response(scope, receive, send)
+
+    async def _stops(self) -> bool:
+        """Whether the engine stops too, now or in a few turns of the loop."""
+        for _ in range(10):
+            try:
+                self._door.handlers()
+            except EngineStoppedError:
+                return True
+            await asyncio.sleep(0)
+        return False
 
     async def _answer(self, request: Request) -> Response:
         try:
