@@ -124,10 +124,9 @@ class Invoker:
         if begun := self._begun():
             await asyncio.wait(begun, timeout=self._options.grace.total_seconds())
         begun = self._begun()
-        for step in begun:
-            log.warning(
-                "step %r runs longer than an engine that closes waits; it is left, to run again", step.get_name()
-            )
+        for attempt in self.attempts.values():
+            for step in attempt.steps:
+                step.report_late(attempt.handler)
         for id in waiting:
             self.suspend(id)  # nothing of it is to be recovered; of one whose step left, that step is
         for attempt in list(self.attempts.values()):
@@ -189,7 +188,7 @@ class Invoker:
         if attempt.closed or self._closed:
             return attempt.steps.discard(step)  # the next attempt will begin it
         work = self._perform(attempt, command, step)
-        step.task = asyncio.get_running_loop().create_task(work, name=step.name, context=context)
+        step.task = asyncio.get_running_loop().create_task(work, context=context)
         step.task.add_done_callback(partial(self._ended, attempt, step))
 
     def _ended(self, attempt: Attempt, step: Step, task: asyncio.Task[None]) -> None:

@@ -39,6 +39,12 @@ class Step:
         if self.resting and self.task is not None:
             self.task.cancel()
 
+    def report_late(self, handler: str) -> None:
+        """Tell that it still runs, though nobody waits for it any longer."""
+        if self.task is not None:
+            late = "step %r of %s runs longer than an engine that closes waits; it is left, to run again"
+            log.warning(late, self.name, handler)
+
     async def outcome(self, clock: Clock, chance: Callable[[], float]) -> Outcome:
         """What to record. Without a policy, an error that is not terminal is raised: it ends the attempt."""
         attempts, began_ms = 0, clock.now_ms()
