@@ -82,6 +82,16 @@ Services = Mapping[str, Mapping[str, HandlerInfo]]
 """By the wire names of service and handler."""
 
 
+# What to do about an engine that stopped: whoever is told so may have opened the next one by then.
+_NOT_ACCEPTED = "the request was not accepted: open the engine again, and send it again"
+_NOTHING_DONE = "nothing was done: open the engine again, and ask again"
+_ASK_AGAIN = "open the engine again, and ask again"
+_UNKNOWN = (
+    "the outcome is not known: open the engine again, and ask for it by the invocation's id, or send the request again "
+    "with the same idempotency key"
+)
+
+
 class Outside:
     def __init__(self, kernel: Kernel, new_id: Callable[[], InvocationId], services: Services, *, version: str) -> None:
         self._kernel, self._new_id = kernel, new_id
@@ -92,8 +102,7 @@ class Outside:
         self.stopped: BaseException | None = None
 
     def handlers(self) -> Services:
-        if self.stopped is not None:
-            raise EngineStoppedError(f"the engine is not running: {self.stopped}")
+        self._check_running("open it again")
         return self._services
 
     def workflow_id(self, service: str, key: str) -> str:
@@ -127,6 +136,7 @@ class Outside:
 
     async def outcome(self, id: str) -> Outcome:
         """Wait for the outcome of an invocation."""
+        self._check_running(_ASK_AGAIN)
         parsed = ids.read_invocation(id)
         async with self._kernel.residency.hold(lambda: (parsed,)):
             return await self._outcome(self._found(parsed))
@@ -144,6 +154,7 @@ class Outside:
 
     async def look(self, id: str) -> Invocation:
         """The invocation as it is on the disk, or newer."""
+        self._check_running(_ASK_AGAIN)
         parsed = ids.read_invocation(id)
         async with self._kernel.residency.hold(lambda: (parsed,)):
             resident = self._found(parsed)
@@ -153,6 +164,7 @@ class Outside:
 
     async def state(self, service: str, key: str) -> Mapping[str, bytes]:
         """Of one key, by name: as it is on the disk, or newer."""
+        self._check_running(_ASK_AGAIN)
         async with self._kernel.residency.hold(lambda: ((service, key),)):
             instance = self._kernel.ledger.instances[service, key]
             state = dict(instance.state)
@@ -164,7 +176,7 @@ class Outside:
 
     async def control(self, verb: Verb, id: str, from_entry: int = 0) -> str:
         """Kill, pause, resume, restart or purge; returns the id of the new invocation, if that is a restart."""
-        self._check_running()
+        self._check_running(_NOTHING_DONE)
         ledger, order = self._kernel.ledger, control.Order(verb, ids.read_invocation(id), self._new_id(), from_entry)
         async with self._kernel.residency.hold(lambda: control.needs(ledger, order)):
             self._found(order.id)
@@ -179,6 +191,7 @@ class Outside:
 
     async def why(self, id: str) -> Why:
         """What it waits for, and what that waits for: keys, calls, promises, timers, people."""
+        self._check_running(_ASK_AGAIN)
         ledger, parsed = self._kernel.ledger, ids.read_invocation(id)
         async with self._kernel.residency.hold(lambda: chain((parsed,), why_needs(ledger, parsed))):
             self._found(parsed)
@@ -216,13 +229,14 @@ class Outside:
         self.stopped = error
         for watcher in chain(self._told, *self._watchers.values()):
             if not watcher.done():
-                watcher.set_exception(EngineStoppedError(f"the engine stopped: {error}"))
+                watcher.set_exception(self._not_running(_UNKNOWN))
         self._watchers.clear()
         self._told.clear()
 
     # -- how
 
     async def _accept(self, submission: Submission) -> tuple[Resident, bool]:
+        self._check_running(_NOT_ACCEPTED)
         request = self._request(submission)
         workflow = request.kind is Kind.WORKFLOW
         derived = derived_id(request.target, request.idempotency_key, request.identity, workflow=workflow)
@@ -233,8 +247,7 @@ class Outside:
             return self._accept_now(request, id, submission.delay)
 
     def _accept_now(self, request: Request, id: InvocationId, delay: timedelta | None) -> tuple[Resident, bool]:
-        if self.stopped is not None:
-            raise EngineStoppedError(f"the engine is not running: {self.stopped}; the request was not accepted")
+        self._check_running(_NOT_ACCEPTED)
         ledger = self._kernel.ledger
         if ledger.has(id):
             known = self._found(id)
@@ -268,8 +281,7 @@ class Outside:
         if outcome is not None:
             await self._kernel.durable(resident)
             return outcome
-        if self.stopped is not None:
-            raise EngineStoppedError(f"the engine is not running: {self.stopped}")
+        self._check_running(_UNKNOWN)
         id = resident.invocation.id
         watcher: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         watchers = self._watchers.setdefault(id, [])
@@ -287,13 +299,18 @@ class Outside:
         if not watchers:
             self._watchers.pop(id, None)
 
-    def _check_running(self) -> None:
+    def _check_running(self, then: str) -> None:
         if self.stopped is not None:
-            raise EngineStoppedError(f"the engine is not running: {self.stopped}; nothing was done")
+            raise self._not_running(then)
+
+    def _not_running(self, then: str) -> EngineStoppedError:
+        stopped = EngineStoppedError(f"the engine is not running: {self.stopped}; {then}")
+        stopped.__cause__ = self.stopped
+        return stopped
 
     async def _signal(self, id: InvocationId, entry: Signalled, created_ms: int | None = None) -> None:
         """``created_ms`` tells the invocation from another one that has its id by now."""
-        self._check_running()
+        self._check_running(_NOTHING_DONE)
         ledger = self._kernel.ledger
 
         def needs() -> Iterator[Needed]:

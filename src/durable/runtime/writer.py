@@ -61,7 +61,7 @@ class Writer:
         if self._error is not None:
             raise self._unknown()
         if self._task.done():
-            raise EngineStoppedError("the engine is closed; open another one")
+            raise self._unknown()
         future = asyncio.get_running_loop().create_future()
         self._waiting.append((number, future))
         self._wanted.set()
@@ -125,8 +125,8 @@ class Writer:
 
     def _unknown(self) -> EngineStoppedError:
         stopped = EngineStoppedError(
-            f"the engine stopped before it knew the outcome ({self._error}); "
-            "send the request again, with the same idempotency key, to the engine that is started next"
+            f"the engine stopped before it knew the outcome: {self._error or 'it was closed'}; "
+            "open it again, and send the request again with the same idempotency key"
         )
         stopped.__cause__ = self._error
         return stopped

@@ -119,7 +119,7 @@ class MemoryStore:
     async def open(self) -> Opened:
         """Take the disk: whoever had it can no longer commit."""
         if self._epoch is not None:
-            raise StoreError("the store is open already")
+            raise StoreError("the store is open already; close it first")
         disk = self.disk
         disk.epoch += 1
         self._epoch, self._broken = disk.epoch, False
@@ -175,7 +175,7 @@ class MemoryStore:
 
     def _opened(self) -> MemoryDisk:
         if self._epoch is None:
-            raise StoreError("the store is not open")
+            raise StoreError("the store is not open; open it first")
         if self._broken:
             raise StoreError("a commit failed, and its outcome is unknown; open the store again")
         return self.disk

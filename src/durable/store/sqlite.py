@@ -70,7 +70,7 @@ class SQLiteStore:
     async def open(self) -> Opened:
         """Take the database for this process, create or migrate it, and begin a new epoch."""
         if self._writer is not None:
-            raise StoreError(f"{self._path} is open already")
+            raise StoreError(f"{self._path} is open already; close it first")
         try:
             check_place(self._path)
             self._lock.acquire()
@@ -134,7 +134,7 @@ class SQLiteStore:
 
     async def _run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         if self._writer is None:
-            raise StoreError(f"{self._path} is not open")
+            raise StoreError(f"{self._path} is not open; open it first")
         self._lock.check()
         self._database.check()
         try:
