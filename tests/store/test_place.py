@@ -170,13 +170,13 @@ def test_a_sqlite_that_can_corrupt_a_shared_database_is_known(version: tuple[int
     assert has_reset_bug(version) is affected
 
 
-async def test_such_a_sqlite_is_worth_a_warning(
+async def test_such_a_sqlite_is_worth_a_line_in_the_log(
     path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sqlite3.sqlite_version_info", (3, 51, 2))
     store = SQLiteStore(path)
 
-    with caplog.at_level(logging.WARNING, "durable.store"):
+    with caplog.at_level(logging.INFO, "durable.store"):
         await store.open()
 
     assert "a second program writes to" in caplog.text

@@ -176,7 +176,7 @@ def _held_back(ledger: Ledger, invocation: Invocation, above: frozenset[Invocati
 
 
 def _behind(ledger: Ledger, what: str, id: InvocationId | None, above: frozenset[InvocationId]) -> Reason:
-    if id in ledger.damaged:
+    if id is not None and id in ledger.damaged:
         return Reason(f"{what}: {ledger.damaged[id]}")
     return Reason(what, invocation=None if id is None else why(ledger, id, above))
 

@@ -66,12 +66,16 @@ def connect(path: Path) -> sqlite3.Connection:
     """A connection without settings, so that a file which is not ours can be refused untouched."""
     connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_MS / 1000, cached_statements=256)
     # Text that is damaged must fail with its own row's checksum, and not the whole query.
-    connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
+    connection.text_factory = _text
     # The row of an invocation holds its input and its output, and a little more.
     connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 3 * LARGEST)
     # VACUUM INTO needs one.
     connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 1)
     return connection
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "surrogateescape")
 
 
 def configure(connection: sqlite3.Connection) -> None:

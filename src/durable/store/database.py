@@ -59,7 +59,8 @@ class Database:
     def connect(self) -> sqlite3.Connection:
         """Create or recognise the file, bring it up to date, and keep the connection."""
         if has_reset_bug(sqlite3.sqlite_version_info):
-            logger.warning(
+            # For information: nearly every Python brings such a one, and this engine does not meet the defect.
+            logger.info(
                 "SQLite %s can corrupt a database that a second program writes to; the engine uses one connection, "
                 "and no other program may write: a release from 3.51.3 on is better",
                 sqlite3.sqlite_version,
