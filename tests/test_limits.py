@@ -90,6 +90,7 @@ def test_what_is_just_short_enough_is_taken() -> None:
         ({"inactivity": 5}, TypeError, r"inactivity is a timedelta, got 5; write timedelta\(seconds=5\)"),
         ({"cleanup": timedelta(0)}, ValueError, "cleanup must be positive"),
         ({"parked": "many"}, ValueError, "parked must be an int of at least 1, got 'many'"),
+        ({"durability": "none"}, ValueError, "durability is one of power, process, got 'none'"),
         ({"retry": 3}, TypeError, "retry is a RetryPolicy, got 3"),
         ({"version": 7}, TypeError, "the version of your code is a str, got 7"),
     ],

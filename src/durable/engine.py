@@ -67,11 +67,11 @@ class Engine(Client):
 
     def __init__(self, database: str | PathLike[str], /, *services: AnyService, options: Options | None = None) -> None:
         check_engine(database, options)
-        self._make_store: Callable[[], Store] = lambda: SQLiteStore(database)
+        self._options = options = options or Options()
+        self._make_store: Callable[[], Store] = lambda: SQLiteStore(database, options.durability)
         self._clock: Clock = SystemClock()
         self._chance: Callable[[], float] = random
         self._bound = _bind(services)
-        self._options = options or Options()
         self._running: _Running | None = None
 
     async def __aenter__(self) -> Self:

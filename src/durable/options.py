@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
+from typing import Literal, get_args
 
 import msgspec
 
 from durable.errors import DurableError
 from durable.limits import LONGEST_NAME, check_text
 from durable.retry import HANDLER_RETRIES, RetryPolicy, check_policy
+
+Durability = Literal["power", "process"]
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +36,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """For handlers and services that do not say. Not read from the environment."""
     version: str = ""
     """Of your code: recorded with every invocation that is accepted."""
+    durability: Durability = "power"
+    """What acknowledged work survives: ``"process"`` syncs nothing, and a power cut takes the last seconds with it."""
 
     def __post_init__(self) -> None:
         for name in ("inactivity", "grace", "cleanup"):
@@ -45,6 +50,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
             count: object = getattr(self, name)
             if not isinstance(count, int) or count < 1:
                 raise ValueError(f"{name} must be an int of at least 1, got {count!r}")
+        if self.durability not in get_args(Durability):
+            raise ValueError(f"durability is one of {', '.join(get_args(Durability))}, got {self.durability!r}")
         check_policy(self.retry)
         check_text(self.version, "the version of your code", LONGEST_NAME)
 

@@ -167,3 +167,13 @@ os._exit(0)
 @pytest.mark.slow
 def test_n_sequential_runs_cost_a_process_n_plus_one_fsyncs(tmp_path: Path) -> None:
     assert counted(PROCESS, tmp_path / "x.db").splitlines() == ["0 1", "1 2", "3 4", "5 6"]
+
+
+@pytest.mark.slow
+def test_durability_of_the_process_alone_costs_no_fsync(tmp_path: Path) -> None:
+    relaxed = PROCESS.replace(
+        "Engine(sys.argv[1], Steps())", 'Engine(sys.argv[1], Steps(), options=Options(durability="process"))'
+    )
+    relaxed = relaxed.replace("import Engine", "import Engine, Options")
+
+    assert counted(relaxed, tmp_path / "x.db").splitlines() == ["0 0", "1 0", "3 0", "5 0"]

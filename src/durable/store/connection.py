@@ -10,6 +10,7 @@ from pathlib import Path
 
 from durable.errors import StoreError
 from durable.limits import LARGEST
+from durable.options import Durability
 
 BUSY_MS = 5_000
 
@@ -17,8 +18,6 @@ _SETTINGS: dict[str, tuple[str, object]] = {
     # Only before the first table; later it would take a VACUUM.
     "auto_vacuum": ("INCREMENTAL", 2),
     "journal_mode": ("WAL", "wal"),
-    # NORMAL lost acknowledged commits in half of the simulated power cuts, FULL none; both survive kill -9.
-    "synchronous": ("FULL", 2),
     # The automatic checkpoint hides its failures; ours looks at the result.
     "wal_autocheckpoint": ("0", 0),
     "journal_size_limit": ("67108864", 64 << 20),
@@ -31,6 +30,13 @@ _SETTINGS: dict[str, tuple[str, object]] = {
     # For macOS, where a plain fsync is only a barrier.
     "fullfsync": ("ON", 1),
     "checkpoint_fullfsync": ("ON", 1),
+}
+
+
+_SYNCHRONOUS: dict[Durability, tuple[str, object]] = {
+    # NORMAL lost acknowledged commits in half of the simulated power cuts, FULL none; both survive kill -9.
+    "power": ("FULL", 2),
+    "process": ("NORMAL", 1),
 }
 
 
@@ -78,9 +84,10 @@ def _text(raw: bytes) -> str:
     return raw.decode("utf-8", "surrogateescape")
 
 
-def configure(connection: sqlite3.Connection) -> None:
+def configure(connection: sqlite3.Connection, durability: Durability = "power") -> None:
     """Apply every setting and read it back: SQLite answers a refusal with the old value, not with an error."""
-    for name, (value, expected) in _SETTINGS.items():
+    settings = {**_SETTINGS, "synchronous": _SYNCHRONOUS[durability]}
+    for name, (value, expected) in settings.items():
         connection.execute(f"PRAGMA {name}={value}").fetchall()
         answer = pragma(connection, name)
         if answer != expected:

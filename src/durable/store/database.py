@@ -12,6 +12,7 @@ from durable.core.entries import Entry
 from durable.core.ids import InvocationId
 from durable.core.invocation import Commit, InstanceId, Invocation, Loaded, LoadedInstance, Timer
 from durable.errors import DamagedError, StoreError
+from durable.options import Durability
 from durable.store import Opened, rows
 from durable.store.connection import (
     BUSY_MS,
@@ -48,8 +49,9 @@ class TakenError(StoreError):
 class Database:
     """One connection does every write and every checkpoint: two at once can corrupt SQLite before 3.51.3."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, durability: Durability = "power") -> None:
         self._path = path
+        self._durability: Durability = durability
         self._files = Files(path)
         self._failure: BaseException | None = None
         self._epoch = 0
@@ -69,7 +71,7 @@ class Database:
         connection = connect(self._path)
         try:
             recognise(connection)
-            configure(connection)
+            configure(connection, self._durability)
             migrate(connection, self._path)
         except BaseException:
             connection.interrupt()  # see end()

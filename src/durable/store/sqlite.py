@@ -13,6 +13,7 @@ import anyio
 from durable.core.ids import InvocationId
 from durable.core.invocation import Commit, InstanceId, Loaded, LoadedInstance, Timer
 from durable.errors import DamagedError, StoreError
+from durable.options import Durability
 from durable.store import Opened
 from durable.store.database import Database
 from durable.store.lock import Lock
@@ -61,10 +62,11 @@ class SQLiteStore:
     One process at a time: the file ``<path>.lock`` is locked while the store is open.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], durability: Durability = "power") -> None:
         self._path = database_path(path)
+        self._durability: Durability = durability
         self._lock = Lock(self._path.with_name(f"{self._path.name}.lock"))
-        self._database = Database(self._path)
+        self._database = Database(self._path, durability)
         self._writer: Writer | None = None
 
     async def open(self) -> Opened:
@@ -74,7 +76,7 @@ class SQLiteStore:
         try:
             check_place(self._path)
             self._lock.acquire()
-            self._database = Database(self._path)
+            self._database = Database(self._path, self._durability)
             writer = Writer(self._database.connect, iter_chunk_size=1)
             await writer.start()
             self._writer = writer
