@@ -6,12 +6,14 @@ import stat
 from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from durable.core.entries import Run
+from durable.core.invocation import Commit, Invocation, Kind
 from durable.errors import StoreError
 from durable.store.connection import configure, connect, pragma
-from durable.store.database import CHECKPOINT_BYTES, TRUNCATE_BYTES, Database
+from durable.store.database import CHECKPOINT_BYTES, FREE_PAGES, TRUNCATE_BYTES, Database
 from durable.store.queries import QUERIES
 from durable.store.schema import STEPS
 from durable.store.sqlite import SQLiteStore
@@ -159,3 +161,39 @@ async def test_a_reader_that_blocks_recovery_is_named(path: Path) -> None:
 
     reader.close()
     connection.close()
+
+
+async def test_what_a_purge_frees_makes_the_file_shorter_but_for_a_little(sqlite: SQLiteStore, path: Path) -> None:
+    for first in range(1, 1001, 100):
+        await sqlite.commit(accepting(*(large(n) for n in range(first, first + 100))))
+    await sqlite.close()
+    await sqlite.open()
+    full = size(path)
+    for first in range(1, 1001, 50):
+        commit = Commit()
+        for n in range(first, first + 50):
+            commit.purge(n)
+        await sqlite.commit(commit)
+    await sqlite.close()
+
+    assert size(path) < full / 2
+    assert size(path) < 2 * FREE_PAGES * 4096
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+async def test_a_few_free_pages_are_kept_for_new_work(sqlite: SQLiteStore, path: Path) -> None:
+    await sqlite.commit(accepting(*(large(n) for n in range(1, 101))))
+    commit = Commit()
+    for n in range(1, 101):
+        commit.purge(n)
+    await sqlite.commit(commit)
+    await sqlite.close()
+
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA freelist_count").fetchone()[0] > 50
+
+
+def large(n: int) -> Invocation:
+    plain = invocation(n, kind=Kind.SERVICE, key=None)
+    return msgspec.structs.replace(plain, request=msgspec.structs.replace(plain.request, payload=b"x" * 4_000))
