@@ -650,3 +650,41 @@ def test_a_stored_name_is_some_text(declare, what):
         declare(int, name="")
     with pytest.raises(TypeError, match=f"the name of {what} is a str, got 7"):
         declare(int, name=7)
+
+
+def test_two_states_or_promises_cannot_have_one_stored_name():
+    with pytest.raises(TypeError, match=r"Account has two states 'paid': paid and owed"):
+
+        class Account(VirtualObject):
+            paid = State(int, default=int)
+            owed = State(int, default=int, name="paid")
+
+    with pytest.raises(TypeError, match=r"Order has two promises 'a': a and b"):
+
+        class Order(Workflow):
+            a = Promise(bool)
+            b = Promise(str, name="a")
+
+
+def test_a_state_and_a_promise_may_have_one_name():
+    class Order(Workflow):
+        paid = State(bool)
+        told = Promise(str, name="paid")
+
+        @handler
+        async def run(self, ctx: WorkflowContext) -> None: ...
+
+    assert (Order.paid.name, Order.told.name) == ("paid", "paid")
+
+
+def test_an_inherited_state_may_be_declared_anew():
+    class Base(VirtualObject):
+        paid = State(int)
+
+        @handler
+        async def show(self, ctx: ObjectContext) -> None: ...
+
+    class Account(Base):
+        paid = State(int, default=int)
+
+    assert Account.paid.name == "paid"

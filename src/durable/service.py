@@ -157,13 +157,16 @@ def describe(cls: type[AnyService], /) -> Described:
 
 def _define(cls: type[AnyService]) -> None:
     """Give ``cls`` handlers of its own, also for those that it inherits, or refuse it."""
-    sort, offered = _sort(cls), dict[str, str]()
+    sort, offered, stored = _sort(cls), dict[str, str](), dict[tuple[str, str], str]()
     declared = _declared(cls)
     for attribute, value in _attributes(cls).items():
         _check_bare(f"{cls.__qualname__}.{attribute}", value)
         _check_place(sort, f"{cls.__qualname__}.{attribute}", value)
         if isinstance(value, Declared):
             value.check_attribute(attribute)
+            first = stored.setdefault((value.sort, value.name), attribute)
+            if first != attribute:
+                raise TypeError(f"{cls.__qualname__} has two {value.sort}s {value.name!r}: {first} and {attribute}")
         if not _is_handler(value):
             continue
         own = value.of(declared.name or cls.__name__, attribute, declared)
