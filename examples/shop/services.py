@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from durable import (
     Context,
+    InvocationCancelledError,
     ObjectContext,
     ObjectSharedContext,
     Promise,
@@ -71,31 +72,29 @@ class UserSession(VirtualObject):
 
     @handler(name="PlaceOrder", private=True)
     async def place_order(self, ctx: ObjectSharedContext, order_id: str) -> str:
-        """Start the checkout, once per order, and return its invocation id; it may have to wait for its turn."""
+        """Start the order and its checkout, once; return the checkout's id: it may have to wait for its turn."""
         admit_owner(ctx)
         await ctx.call(OrderFulfillmentWorkflow.place, order_id, await ctx.get(self.basket))
         checkout = UserSession.checkout.options(idempotency_key=order_id)
-        return ctx.send(checkout, ctx.key, order_id).id
+        checkout_id = ctx.send(checkout, ctx.key, order_id).id
+        ctx.send(OrderFulfillmentWorkflow.run, order_id, checkout_id)
+        return checkout_id
 
     @handler(name="Checkout", retention=ORDER_RETENTION)
-    async def checkout(self, ctx: ObjectContext, order_id: str) -> bool:
+    async def checkout(self, ctx: ObjectContext, order_id: str) -> Order:
         admit_owner(ctx)
-        async with Saga() as saga:
-            saga.undo(lambda: ctx.call(OrderFulfillmentWorkflow.close, order_id))
-            items = await ctx.get(self.basket)
-            if not items:
-                raise TerminalError(BASKET_IS_EMPTY, status=409)
+        items = await ctx.get(self.basket)
+        if not items:
+            raise TerminalError(BASKET_IS_EMPTY, status=409)
 
-            payment = ctx.awakeable(PaymentReceipt)
-            await ctx.run("request payment", self.gateway.request_payment, order_id, payment.id)
-            receipt = await payment.or_timeout(PAYMENT_WINDOW)
-            if not receipt.success:
-                raise TerminalError("payment declined", status=402)
+        payment = ctx.awakeable(PaymentReceipt)
+        await ctx.run("request payment", self.gateway.request_payment, order_id, payment.id)
+        receipt = await payment.or_timeout(PAYMENT_WINDOW)
+        if not receipt.success:
+            raise TerminalError("payment declined", status=402)
 
-            order = Order(order_id, ctx.key, receipt.transaction_id, items)
-            ctx.send(OrderFulfillmentWorkflow.run, order_id, order)
-            ctx.clear(self.basket)
-            return True
+        ctx.clear(self.basket)
+        return Order(order_id, ctx.key, receipt.transaction_id, items)
 
 
 def admit_owner(ctx: ObjectSharedContext) -> None:
@@ -125,10 +124,11 @@ class OrderFulfillmentWorkflow(Workflow):
             await ctx.promise(self.placed).resolve(True)
 
     @handler(name="Run", retention=ORDER_RETENTION, private=True)
-    async def run(self, ctx: WorkflowContext, order: Order) -> Shipment:
+    async def run(self, ctx: WorkflowContext, checkout_id: str) -> Shipment:
+        order = await self.paid_order(ctx, checkout_id)
         async with Saga() as saga:
             saga.undo(lambda: ctx.run("refund", self.gateway.refund, order.transaction_id))
-            saga.undo(lambda: ctx.call(OrderFulfillmentWorkflow.close, order.order_id))
+            saga.undo(lambda: ctx.call(OrderFulfillmentWorkflow.close, ctx.key))
             if not await ctx.promise(self.approval).or_timeout(APPROVAL_WINDOW):
                 raise TerminalError("order rejected", status=400)
 
@@ -137,6 +137,17 @@ class OrderFulfillmentWorkflow(Workflow):
             shipment = await ctx.call(ShippingService.initiate_shipment, order)
             await ctx.sleep(self.delivery_time)
             return shipment
+
+    async def paid_order(self, ctx: WorkflowContext, checkout_id: str) -> Order:
+        """The order once it is paid; what ends its checkout, a declined payment say, ends and closes it as well."""
+        async with Saga() as saga:
+            saga.undo(lambda: ctx.call(OrderFulfillmentWorkflow.close, ctx.key))
+            while True:
+                try:
+                    return await ctx.attach(checkout_id, Order)
+                except InvocationCancelledError:
+                    # Its customer cannot pay any more. Whoever has, just now, has an order: it can be cancelled again.
+                    ctx.cancel(checkout_id)
 
     @handler(name="OnApprove")
     async def on_approve(self, ctx: WorkflowSharedContext) -> None:

@@ -13,13 +13,12 @@ import pytest
 
 from durable import EngineStoppedError, TerminalError
 from durable.testing import TestEngine
-from examples.shop.domain import Order, PaymentReceipt
+from examples.shop.domain import PaymentReceipt
 from examples.shop.services import APPROVAL_WINDOW, OrderFulfillmentWorkflow, UserSession
 from tests.shop.world import World
 
 ADD_ITEM = UserSession.add_item.options(identity="alice", idempotency_key="add")
 PLACE_ORDER = UserSession.place_order.options(identity="alice")
-ORDER = Order("o-1", "alice", "tx-1", ["laptop"])
 
 
 class Course(NamedTuple):
@@ -63,7 +62,7 @@ async def fulfilled(engine: TestEngine, course: Course) -> object:
         decide = OrderFulfillmentWorkflow.on_approve if course.approved else OrderFulfillmentWorkflow.on_reject
         await engine.call(decide, "o-1")
     await engine.skip(APPROVAL_WINDOW if course.approved is None else timedelta(minutes=1))
-    run = await engine.send(OrderFulfillmentWorkflow.run, "o-1", ORDER)
+    run = await engine.send(OrderFulfillmentWorkflow.run, "o-1", "another checkout")
     return (await run.result()).tracking_id
 
 
@@ -114,4 +113,4 @@ async def test_a_crash_at_a_commit_changes_nothing(course: Course, crash_at: int
 
 
 def test_the_shop_makes_commits_to_crash_at() -> None:
-    assert len(CRASHES) >= 60
+    assert len(CRASHES) >= 50

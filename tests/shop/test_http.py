@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import anyio
 import httpx
 
 from tests.shop.asgi import add, attach, basket, check_out, pay, shop, until_asked, waiting
@@ -44,14 +45,34 @@ async def test_a_rejected_order_is_refunded(http: httpx.AsyncClient):
     assert (await http.get("/simulated/shipments")).json() == []
 
 
-async def test_a_declined_payment_is_402_on_the_checkout(http: httpx.AsyncClient):
+async def test_a_declined_payment_is_402_on_the_order_and_its_checkout(http: httpx.AsyncClient):
     await add(http, "alice")
     checkout = await check_out(http, "alice")
-    await pay(http, checkout.json()["order_id"], success=False)
+    order_id = checkout.json()["order_id"]
+    await pay(http, order_id, success=False)
 
-    outcome = await http.get(f"/restate/invocation/{checkout.headers['x-restate-id']}/attach")
+    outcomes = [
+        await attach(http, order_id),
+        await http.get(f"/restate/invocation/{checkout.headers['x-restate-id']}/attach"),
+    ]
 
-    assert (outcome.status_code, outcome.json()["message"]) == (402, "payment declined")
+    assert [outcome.status_code for outcome in outcomes] == [402, 402]
+    assert [outcome.json()["message"] for outcome in outcomes] == ["payment declined"] * 2
+
+
+async def test_an_order_can_be_waited_for_before_it_is_paid(http: httpx.AsyncClient):
+    await add(http, "alice")
+    order_id = (await check_out(http, "alice")).json()["order_id"]
+    async with anyio.create_task_group() as tasks:
+        outcomes: list[httpx.Response] = []
+
+        async def wait() -> None:
+            outcomes.append(await attach(http, order_id))
+
+        tasks.start_soon(wait)
+        await pay(http, order_id, success=False)
+
+    assert [outcome.status_code for outcome in outcomes] == [402]
 
 
 async def test_a_repeated_item_is_added_once(http: httpx.AsyncClient):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from durable import Invocation, TerminalError
@@ -38,8 +39,8 @@ async def pay(engine: TestEngine, world: World, *, success: bool = True) -> None
 
 
 async def fulfilment(engine: TestEngine) -> Invocation[Shipment]:
-    """The run that the checkout started: a workflow runs once per key, whoever asks."""
-    return await engine.send(OrderFulfillmentWorkflow.run, "o-1", ORDER)
+    """The run that came with the order: a workflow runs once per key, whoever asks."""
+    return await engine.send(OrderFulfillmentWorkflow.run, "o-1", "another checkout")
 
 
 async def failure(invocation: Invocation[object]) -> tuple[int, str]:
@@ -65,7 +66,7 @@ async def test_a_paid_and_approved_order_is_shipped_once():
         await engine.call(OrderFulfillmentWorkflow.on_approve, "o-1")
         await engine.skip(DELIVERY_TIME)
 
-        assert await checkout.result() is True
+        assert await checkout.result() == msgspec.to_builtins(ORDER)
         assert await (await fulfilment(engine)).result() == Shipment("TRACK-o-1")
         assert world.diary == ["ask o-1", "book o-1"]
 
@@ -149,6 +150,7 @@ async def test_a_declined_payment_is_402_and_leaves_the_basket():
         await pay(engine, world, success=False)
 
         assert await failure(checkout) == (402, "payment declined")
+        assert await failure(await fulfilment(engine)) == (402, "payment declined")
         assert await engine.call(SHOW_BASKET, "alice") == ["laptop"]
         assert world.diary == ["ask o-1"]
 
@@ -160,6 +162,7 @@ async def test_a_payment_that_never_comes_is_408_and_frees_the_basket():
         await engine.skip(PAYMENT_WINDOW)
 
         assert (await failure(checkout))[0] == 408
+        assert (await failure(await fulfilment(engine)))[0] == 408
         assert await engine.call(ADD_ITEM, "alice", "mouse") == 2
 
 
@@ -274,6 +277,38 @@ async def test_an_order_cancelled_on_its_way_is_recalled_and_refunded():
         assert world.diary == ["ask o-1", "book o-1", "recall o-1", "refund tx-1"]
 
 
+async def test_an_order_cancelled_before_it_is_paid_cannot_be_paid_any_more():
+    world = World()
+    async with TestEngine(*world.services()) as engine:
+        checkout = await check_out(engine)
+        run = await fulfilment(engine)
+
+        await run.cancel()
+        await engine.settle()
+
+        assert [await failure(each) for each in (checkout, run)] == [(409, "cancelled")] * 2
+        assert await decision(engine, OrderFulfillmentWorkflow.on_approve, "o-1") == (409, "the order is closed")
+        assert await engine.call(SHOW_BASKET, "alice") == ["laptop"]
+        assert world.diary == ["ask o-1"]
+
+
+async def test_an_order_cancelled_too_late_to_stop_its_payment_is_cancelled_again():
+    world = World()
+    async with TestEngine(*world.services()) as engine:
+        checkout = await check_out(engine)
+        run = await fulfilment(engine)
+
+        await engine.awakeable(world.awakeables["o-1"]).resolve(PaymentReceipt("tx-1", True))
+        await run.cancel()
+        await checkout.result()
+        await engine.settle()
+        await run.cancel()
+        await engine.settle()
+
+        assert (await failure(run))[0] == 409
+        assert world.diary == ["ask o-1", "refund tx-1"]
+
+
 @pytest.mark.parametrize("identity", ["mallory", "", None])
 async def test_nobody_else_reaches_a_basket(identity: str | None):
     world = World()
@@ -311,7 +346,7 @@ async def test_an_order_is_remembered_with_its_checkout_when_both_are_over():
         await engine.skip(timedelta(days=3))
         again = await place_order(engine, "o-1")
 
-        assert (again.id, await again.result()) == (first.id, True)
+        assert (again.id, await again.result()) == (first.id, msgspec.to_builtins(ORDER))
 
 
 async def test_an_item_added_twice_with_one_key_is_one_item():

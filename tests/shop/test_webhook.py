@@ -70,7 +70,7 @@ async def test_garbage_is_refused_and_the_order_still_waits(http: httpx.AsyncCli
     assert refused.status_code == 400
     assert refused.json()["error"].startswith("the body must be a receipt")
     assert pending.status_code == 470
-    assert (outcome.status_code, outcome.json()) == (200, True)
+    assert (outcome.status_code, outcome.json()["transaction_id"]) == (200, "TXN-1")
 
 
 @pytest.mark.parametrize("path", ["/restate/a/{}/resolve", "//restate/awakeables/{}/resolve", "/restate/a/{}/resolve/"])
@@ -89,17 +89,17 @@ async def test_a_receipt_that_is_too_large_is_413(http: httpx.AsyncClient):
 
 
 async def test_a_decline_needs_no_transaction(http: httpx.AsyncClient):
-    _, awakeable_id, checkout_id = await waiting_order(http)
+    order_id, awakeable_id, _ = await waiting_order(http)
     await resolve(http, awakeable_id, '{"TransactionID": "", "Success": false}')
-    outcome = await http.get(f"/restate/invocation/{checkout_id}/attach")
+    outcome = await attach(http, order_id)
 
     assert (outcome.status_code, outcome.json()["message"]) == (402, "payment declined")
 
 
 async def test_a_gateway_may_reject_and_say_why(http: httpx.AsyncClient):
-    order_id, awakeable_id, checkout_id = await waiting_order(http)
+    order_id, awakeable_id, _ = await waiting_order(http)
     await http.post(f"/restate/awakeables/{awakeable_id}/reject", content="card stolen")
-    outcome = await http.get(f"/restate/invocation/{checkout_id}/attach")
+    outcome = await attach(http, order_id)
     approved = await http.post(f"/OrderFulfillmentWorkflow/{order_id}/OnApprove")
 
     assert (outcome.status_code, outcome.json()["message"]) == (500, "card stolen")

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import msgspec
 
-STAND_IN = r"\b(ORDER-|sign_|inv_)\d{3}\b"
+STAND_IN = r"\b(ORDER-|sign_)\d{3}\b"
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -27,7 +27,6 @@ class Curl(msgspec.Struct):
     url: str = ""
     headers: dict[str, str] = {}
     body: str | None = None
-    shows_headers: bool = False
 
     @classmethod
     def parse(cls, command: str) -> Curl:
@@ -40,8 +39,6 @@ class Curl(msgspec.Struct):
                 case "-H":
                     name, _, value = next(words).partition(":")
                     curl.headers[name] = value.strip()
-                case "-i":
-                    curl.shows_headers = True
                 case "-d":
                     curl.body = next(words)
                     curl.headers["Content-Type"] = "application/x-www-form-urlencoded"
@@ -50,13 +47,10 @@ class Curl(msgspec.Struct):
         return curl
 
     async def run(self, http: httpx.AsyncClient, base: str) -> tuple[int, str]:
-        """The status, and what would be seen; of the headers only those that the README shows."""
+        """The status and the body."""
         url = re.sub(r"^http://localhost:\d+", base, self.url)
         answer = await http.request(self.method, url, headers=self.headers, content=self.body, timeout=30)
-        head = (
-            f"HTTP/1.1 {answer.status_code} {answer.reason_phrase}\nx-restate-id: {answer.headers.get('x-restate-id')}"
-        )
-        return answer.status_code, f"{head}\n\n{answer.text}" if self.shows_headers else answer.text
+        return answer.status_code, answer.text
 
 
 class Walk:
@@ -102,6 +96,6 @@ def stand_in(group: str) -> str:
 def steps(readme: Path) -> list[Step]:
     """Every command of a README, with the block below it if that is its answer."""
     blocks = re.findall(r"^```(\w+)\n(.*?)\n```$", readme.read_text(), re.MULTILINE | re.DOTALL)
-    answers = [text if language in ("json", "http") else "" for language, text in blocks[1:]]
+    answers = [text if language == "json" else "" for language, text in blocks[1:]]
     commands = zip(blocks, [*answers, ""], strict=True)
     return [Step(text, answer) for (language, text), answer in commands if language == "sh" and text.startswith("curl")]
