@@ -14,6 +14,7 @@ import pytest
 
 from durable import Context, Engine, ObjectContext, Service, State, VirtualObject, handler, select
 from durable.core.invocation import Commit
+from durable.runtime.writer import LINGER_MS
 from durable.store import Store
 from durable.store.sqlite import SQLiteStore
 from durable.testing import TestEngine
@@ -104,6 +105,33 @@ async def test_a_sleep_costs_no_commit_of_its_own() -> None:
         assert engine.commits - accepted == 1  # the outcome's
 
 
+class Patient(Service):
+    """Awaits something of its own: neither a step nor anything that the engine knows of."""
+
+    def __init__(self) -> None:
+        self.arrived, self.done = asyncio.Event(), asyncio.Event()
+
+    @handler
+    async def wait(self, ctx: Context) -> None:
+        self.arrived.set()
+        await self.done.wait()
+
+
+@pytest.mark.parametrize(("waited", "commits"), [(LINGER_MS - 1, 1), (LINGER_MS, 2)])
+async def test_a_handler_without_steps_costs_one_commit_unless_it_takes_long(waited: int, commits: int) -> None:
+    patient = Patient()
+    async with TestEngine(patient) as engine:
+        call = asyncio.create_task(engine.call(Patient.wait))
+        await patient.arrived.wait()
+        engine.clock.move_to(engine.clock.now_ms() + waited)
+        for _ in range(10):  # turns of the loop: a commit in memory takes fewer
+            await asyncio.sleep(0)
+        patient.done.set()
+        await call
+
+        assert engine.commits == commits
+
+
 async def test_invocations_at_once_share_their_commits() -> None:
     async with TestEngine(Steps(), Box()) as engine:
         results = await asyncio.gather(*(engine.call(Steps.sequential, 3) for _ in range(50)))
@@ -154,7 +182,7 @@ async def cost(engine, runs):
 async def main():
     async with Engine(sys.argv[1], Steps()) as engine:
         for runs in (0, 1, 3, 5):
-            # The first commit in a new log syncs the log's header too, and a process that is held up for 5 ms between
+            # The first commit in a new log syncs the log's header too, and a process that is held up for 50 ms between
             # two steps writes the first one's result on its own.
             print(runs, min([await cost(engine, runs) for _ in range(5)]))
 

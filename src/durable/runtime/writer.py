@@ -14,7 +14,7 @@ from durable.store import Store
 
 log = logging.getLogger("durable.writer")
 
-LINGER_MS = 5
+LINGER_MS = 50
 """How long a decision that nobody waits for stays in memory only: a lone handler's next one may share its commit."""
 
 
