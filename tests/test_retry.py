@@ -109,10 +109,15 @@ def test_a_factor_that_is_not_a_number_from_1_is_refused(factor: Any) -> None:
         RetryPolicy(factor=factor)
 
 
-@pytest.mark.parametrize("attempts", [0, -1, "3"])
+@pytest.mark.parametrize("attempts", [0, -1, "3", 1.5, True])
 def test_less_than_one_attempt_is_refused(attempts: Any) -> None:
-    with pytest.raises(ValueError, match="max_attempts must be at least 1, got"):
+    with pytest.raises(ValueError, match="max_attempts must be a whole number, at least 1, got"):
         RetryPolicy(max_attempts=attempts)
+
+
+def test_a_negative_duration_is_refused() -> None:
+    with pytest.raises(ValueError, match="max_duration cannot be negative, got"):
+        RetryPolicy(max_duration=-SECOND)
 
 
 def test_handlers_that_failed_together_are_tried_apart() -> None:

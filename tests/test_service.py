@@ -225,6 +225,17 @@ def test_metadata_is_text(metadata):
         handler(metadata=metadata)
 
 
+def test_metadata_is_a_mapping():
+    with pytest.raises(TypeError, match=r"^metadata is a mapping of texts, got \['x'\]; write metadata="):
+        unchecked(metadata=["x"])
+
+
+@pytest.mark.parametrize("keyword", ["private", "strict_idempotency"])
+def test_a_flag_is_a_bool(keyword):
+    with pytest.raises(TypeError, match=f"^{keyword} is True or False, got 'no'"):
+        unchecked(**{keyword: "no"})
+
+
 def test_a_journal_kept_longer_than_its_outcome_is_refused():
     with pytest.raises(ValueError, match=r"journal_retention .* is longer than retention"):
         handler(retention=timedelta(hours=1), journal_retention=timedelta(hours=2))

@@ -32,8 +32,10 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(f"a retry delay cannot be negative: first={self.first}, longest={self.longest}")
         if not (_is_number(self.factor) and 1.0 <= self.factor < float("inf")):
             raise ValueError(f"factor must be a number >= 1, got {self.factor!r}")
-        if self.max_attempts is not None and not (_is_number(self.max_attempts) and self.max_attempts >= 1):
-            raise ValueError(f"max_attempts must be at least 1, got {self.max_attempts!r}")
+        if self.max_attempts is not None and not (_is_count(self.max_attempts) and self.max_attempts >= 1):
+            raise ValueError(f"max_attempts must be a whole number, at least 1, got {self.max_attempts!r}")
+        if self.max_duration is not None and self.max_duration < timedelta(0):
+            raise ValueError(f"max_duration cannot be negative, got {self.max_duration}")
         if not (_is_number(self.jitter) and 0.0 <= self.jitter <= 1.0):
             raise ValueError(f"jitter must be a fraction from 0 to 1, got {self.jitter!r}")
 
@@ -73,6 +75,10 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
 def check_policy(given: object) -> None:
     if not isinstance(given, RetryPolicy):
         raise TypeError(f"retry is a RetryPolicy, got {given!r}; write retry=RetryPolicy(max_attempts=3)")
+
+
+def _is_count(given: object) -> bool:
+    return isinstance(given, int) and not isinstance(given, bool)
 
 
 def _is_number(given: object) -> bool:

@@ -72,6 +72,9 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True):
                 f"journal_retention ({self.journal_retention}) is longer than retention ({self.retention}); "
                 "a journal goes with the record of its invocation"
             )
+        _check_flag(self.private, "private")
+        _check_flag(self.strict_idempotency, "strict_idempotency")
+        _check_mapping(self.metadata)
         for name, value in self.metadata.items():
             check_text(name, "the name of metadata")
             check_text(value, f"metadata {name!r}")
@@ -147,3 +150,13 @@ def _check_retention(retention: object, what: str) -> None:
         raise TypeError(f"{what} is a timedelta, got {retention!r}; write timedelta(days=1)")
     if retention < timedelta(0):
         raise ValueError(f"{what} cannot be negative, got {retention}")
+
+
+def _check_flag(flag: object, what: str) -> None:
+    if flag is not None and not isinstance(flag, bool):
+        raise TypeError(f"{what} is True or False, got {flag!r}")
+
+
+def _check_mapping(metadata: object) -> None:
+    if not isinstance(metadata, Mapping):
+        raise TypeError(f'metadata is a mapping of texts, got {metadata!r}; write metadata={{"team": "shop"}}')
