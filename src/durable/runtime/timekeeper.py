@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Iterator, Sequence
 
@@ -15,7 +14,7 @@ from durable.runtime.kernel import Kernel
 
 log = logging.getLogger("durable.timekeeper")
 
-PAGE = 100
+PAGE = 25
 """Timers that fire in one decision."""
 
 
@@ -46,11 +45,13 @@ class Timekeeper:
 
     async def _fire_all(self) -> None:
         self._rings_ms = None
-        timers = self._kernel.ledger.timers
+        timers, before = self._kernel.ledger.timers, 0
         while due := timers.due(self._kernel.clock.now_ms()):
             for start in range(0, len(due), PAGE):
                 await self._fire_page(due[start : start + PAGE])
-                await asyncio.sleep(0)  # others get their turn
+                # Others get their turn; and one page is written while the next one wakes its handlers up.
+                before, last = self._kernel.ledger.number - 1, before
+                await self._kernel.writer.until(last)
         if timers.wants_refill:
             await self.refill()
 

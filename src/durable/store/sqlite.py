@@ -18,6 +18,7 @@ from durable.store import Opened
 from durable.store.database import Database
 from durable.store.lock import Lock
 from durable.store.place import check_place, database_path
+from durable.store.visits import Visits
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -68,6 +69,10 @@ class SQLiteStore:
         self._lock = Lock(self._path.with_name(f"{self._path.name}.lock"))
         self._database = Database(self._path, durability)
         self._writer: Writer | None = None
+        self._loads = Visits[InvocationId, Loaded | None](lambda id: self._database.load(id), self._run)
+        self._instance_loads = Visits[InstanceId, LoadedInstance](
+            lambda id: self._database.load_instance(id), self._run
+        )
 
     async def open(self) -> Opened:
         """Take the database for this process, create or migrate it, and begin a new epoch."""
@@ -100,10 +105,10 @@ class SQLiteStore:
             raise
 
     async def load(self, id: InvocationId, /) -> Loaded | None:
-        return await self._run(self._database.load, id)
+        return await self._loads.get(id)
 
     async def load_instance(self, instance: InstanceId, /) -> LoadedInstance:
-        return await self._run(self._database.load_instance, instance)
+        return await self._instance_loads.get(instance)
 
     async def running(self, *, after: int, limit: int) -> list[tuple[int, InvocationId]]:
         return await self._run(self._database.running, after, limit)
