@@ -18,6 +18,7 @@ from durable.context import (
 from durable.engine import Engine
 from durable.errors import (
     AllFailedError,
+    DiskFullError,
     DurableError,
     DurableTimeoutError,
     EngineStoppedError,
@@ -56,6 +57,7 @@ __all__ = [
     "CallFuture",
     "Client",
     "Context",
+    "DiskFullError",
     "DurableError",
     "DurableFuture",
     "DurablePromise",

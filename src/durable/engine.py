@@ -157,7 +157,7 @@ class _Running:
             self.kernel.on_start, self.kernel.on_wake = self.invoker.start, self.invoker.wake
             self.kernel.on_halt = self.invoker.halt
             self.kernel.on_done, self.kernel.on_timer = self.outside.done, self.timekeeper.arm
-            self.kernel.on_stop = self._stopped
+            self.kernel.on_stop, self.kernel.writer.on_full = self._stopped, self.outside.refuse
             self.retention = Retention(self.kernel, options.cleanup)
         except BaseException:
             await self._store.close()

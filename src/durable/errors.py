@@ -109,6 +109,14 @@ class DamagedError(StoreError):
     """A stored row is not what was written: its checksum, or its shape, is wrong. The message names the row."""
 
 
+class DiskFullError(StoreError):
+    """The disk of the database is full: nothing new is accepted until there is room, and then the engine goes on.
+
+    Whoever waited for a commit that found no room does not know yet whether the request was accepted: send it again
+    with the same idempotency key.
+    """
+
+
 class EngineStoppedError(DurableError):
     """The engine is not running, or stopped before it knew the outcome: the request may or may not have been accepted.
 

@@ -11,7 +11,7 @@ from durable.core import ids
 from durable.core.entries import Target
 from durable.core.invocation import Kind
 from durable.core.outcome import Failure, Outcome, Success
-from durable.errors import EngineStoppedError, TerminalError
+from durable.errors import DiskFullError, EngineStoppedError, TerminalError
 from durable.runtime.outside import Accepted, Called, HandlerInfo, Peeked, Submission
 
 NOW = datetime(2026, 11, 24, 2, 59, 28, 618_000, tzinfo=UTC)
@@ -85,6 +85,10 @@ class FakeDoor:
     @property
     def door(self) -> FakeDoor:
         return self
+
+    @property
+    def full(self) -> DiskFullError | None:
+        return None
 
     def handlers(self) -> dict[str, dict[str, HandlerInfo]]:
         return HANDLERS

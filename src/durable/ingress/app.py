@@ -19,7 +19,7 @@ from starlette.types import Receive, Scope, Send
 from durable.core.ids import read_invocation
 from durable.core.invocation import Kind
 from durable.core.outcome import Failure, Outcome, Success
-from durable.errors import DamagedError, EngineStoppedError, TerminalError
+from durable.errors import DamagedError, DiskFullError, EngineStoppedError, TerminalError
 from durable.ingress import headers, paths, replies
 from durable.ingress.bodies import check_input, decode_text, read_body
 from durable.ingress.cors import Cors
@@ -111,6 +111,8 @@ class Ingress:
             return replies.rejected(Failure.of(error))
         except EngineStoppedError:
             return replies.stopped()
+        except DiskFullError as error:
+            return replies.full(error)
         except DamagedError as error:
             return replies.damaged(error)
 
@@ -143,7 +145,7 @@ class Ingress:
             case paths.Resolve() | paths.Reject():
                 return await self._complete(route, visit)
             case paths.Health():
-                return replies.healthy(visit.services.names())
+                return replies.healthy(visit.services.names(), self._door.full)
 
     async def _invoke(self, route: paths.Call | paths.Send, visit: Visit) -> Response:
         submission = await self._submission(route, visit)

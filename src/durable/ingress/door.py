@@ -7,14 +7,21 @@ from typing import Protocol
 
 from durable.core.entries import Target
 from durable.core.outcome import Outcome
+from durable.errors import DiskFullError
 from durable.runtime.outside import Accepted, Called, Peeked, Services, Submission
 
 
 class Door(Protocol):
     """The verbs of an engine. Cancelling an ``await`` of one has no effect on the invocation.
 
-    Any of them may raise :class:`~durable.errors.EngineStoppedError`.
+    Any of them may raise :class:`~durable.errors.EngineStoppedError`, and :class:`~durable.errors.DiskFullError` what
+    would write, or tell what is not on the disk.
     """
+
+    @property
+    def full(self) -> DiskFullError | None:
+        """While the disk is full, and new work is refused."""
+        ...
 
     def handlers(self) -> Services:
         """By the wire names of service and handler."""

@@ -9,7 +9,7 @@ import msgspec
 from starlette.responses import Response
 
 from durable.core.outcome import Failure, Outcome
-from durable.errors import DamagedError
+from durable.errors import DamagedError, DiskFullError
 from durable.ingress.bodies import TooLarge
 from durable.ingress.refusal import Refusal
 from durable.runtime.outside import Accepted
@@ -58,8 +58,10 @@ def looked_up(id: str) -> Response:
     return _json(200, {"invocationId": id}, {})
 
 
-def healthy(services: Iterable[str]) -> Response:
-    return _json(200, {"services": list(services)}, {})
+def healthy(services: Iterable[str], full: DiskFullError | None) -> Response:
+    """200 also while the disk is full: whoever restarted the engine then would end what it still can do."""
+    refusing = {} if full is None else {"message": "the disk is full: nothing new is accepted until there is room"}
+    return _json(200, {"services": list(services), **refusing}, {})
 
 
 def completion_taken() -> Response:
@@ -89,6 +91,10 @@ def stopped() -> Response:
         "accepted, retry with the same idempotency key"
     )
     return _failed(Failure(503, message), "ingress", {"retry-after": "1"})
+
+
+def full(error: DiskFullError) -> Response:
+    return _failed(Failure(503, str(error)), "ingress", {"retry-after": "2"})
 
 
 def damaged(error: DamagedError) -> Response:

@@ -92,8 +92,8 @@ class Attempt:
 
     @property
     def still(self) -> bool:
-        """Whether only a notification or the clock can move it."""
-        return self._blocked and all(step.resting for step in self.steps)
+        """Whether only a notification, a commit or the clock can move it."""
+        return self._blocked and all(step.resting or step.task is None for step in self.steps)
 
     @property
     def _blocked(self) -> bool:

@@ -20,9 +20,10 @@ from durable.core.ledger import Resident
 from durable.core.lifecycle import Needed
 from durable.core.outcome import Outcome, Success
 from durable.core.waits import Why, why, why_needs
-from durable.errors import DamagedError, EngineStoppedError, InvocationNotFoundError
+from durable.errors import DamagedError, DiskFullError, EngineStoppedError, InvocationNotFoundError
 from durable.limits import LONGEST_KEY, check_size, check_text
 from durable.runtime.kernel import Kernel
+from durable.runtime.writer import unsure
 
 
 class Submission(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -177,6 +178,7 @@ class Outside:
     async def control(self, verb: Verb, id: str, from_entry: int = 0) -> str:
         """Kill, pause, resume, restart or purge; returns the id of the new invocation, if that is a restart."""
         self._check_running(_NOTHING_DONE)
+        self._check_room()
         ledger, order = self._kernel.ledger, control.Order(verb, ids.read_invocation(id), self._new_id(), from_entry)
         async with self._kernel.residency.hold(lambda: control.needs(ledger, order)):
             self._found(order.id)
@@ -224,6 +226,21 @@ class Outside:
             if not watcher.done():
                 watcher.set_result(outcome)
 
+    @property
+    def full(self) -> DiskFullError | None:
+        """While the disk is full: then new work is refused, and what is known still told."""
+        return self._kernel.writer.full
+
+    def refuse(self) -> None:
+        """The disk is full: who waits for what is not on it need not wait until there is room."""
+        ledger, durable = self._kernel.ledger, self._kernel.writer.durable
+        watched = [id for id in self._watchers if (held := ledger.find(id)) and held.number > durable]
+        untold = [watcher for id in watched for watcher in self._watchers.pop(id)]
+        for watcher in (*self._told, *untold):
+            if not watcher.done() and self.full is not None:
+                watcher.set_exception(unsure(self.full))
+        self._told.clear()
+
     def stop(self, error: BaseException) -> None:
         """Nobody will get an answer any more."""
         self.stopped = error
@@ -256,6 +273,7 @@ class Outside:
             return known, False
         if (held := ledger.held_for_ever(request)) is not None:
             raise DamagedError(held)
+        self._check_room()
         now_ms = self._kernel.clock.now_ms()
         due_ms = None if delay is None else now_ms + round(delay.total_seconds() * 1000)
         resident = lifecycle.accept(ledger, request, id, now_ms, due_ms)
@@ -303,6 +321,10 @@ class Outside:
         if self.stopped is not None:
             raise self._not_running(then)
 
+    def _check_room(self) -> None:
+        if self.full is not None:
+            raise DiskFullError(f"{self.full}: nothing was accepted; make room on it, and ask again") from self.full
+
     def _not_running(self, then: str) -> EngineStoppedError:
         stopped = EngineStoppedError(f"the engine is not running: {self.stopped}; {then}")
         stopped.__cause__ = self.stopped
@@ -311,6 +333,7 @@ class Outside:
     async def _signal(self, id: InvocationId, entry: Signalled, created_ms: int | None = None) -> None:
         """``created_ms`` tells the invocation from another one that has its id by now."""
         self._check_running(_NOTHING_DONE)
+        self._check_room()
         ledger = self._kernel.ledger
 
         def needs() -> Iterator[Needed]:

@@ -36,7 +36,7 @@ class Retention:
         kernel = self._kernel
         while page := await kernel.store.expired(kernel.clock.now_ms(), limit=PAGE):
             forgotten = await self._forget_all(page)
-            await kernel.writer.until(kernel.ledger.number - 1)
+            await kernel.writer.until(kernel.ledger.number - 1, patient=True)
             if not forgotten:
                 return  # what is left cannot be read
 

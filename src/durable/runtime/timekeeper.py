@@ -40,7 +40,7 @@ class Timekeeper:
         """Read the next timers from the store."""
         kernel, timers = self._kernel, self._kernel.ledger.timers
         after = timers.begin_refill()
-        await kernel.writer.until(kernel.ledger.number - 1)  # what is not in memory must be on the disk
+        await kernel.writer.until(kernel.ledger.number - 1, patient=True)  # what is not in memory must be on the disk
         timers.refill(await kernel.store.timers(after=after, limit=timers.limit))
 
     async def _fire_all(self) -> None:

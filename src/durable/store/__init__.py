@@ -25,7 +25,8 @@ class Store(Protocol):
     """Where an engine keeps its rows.
 
     A read sees every commit that returned before the read began. Every method may raise; after ``commit`` raised,
-    its outcome is unknown and the store must refuse every further commit.
+    its outcome is unknown and the store must refuse every further commit. But after ``DiskFullError`` nothing of it
+    was written, and it may be tried again.
     """
 
     async def open(self) -> Opened:

@@ -99,6 +99,15 @@ def pragma(connection: sqlite3.Connection, name: str) -> object:
     return rows[0][0] if rows else None
 
 
+def is_full(error: sqlite3.Error) -> bool:
+    """Whether a write found no room, and SQLite undid what it belonged to.
+
+    Known also of a COMMIT, unlike after a failed fsync: the write that failed is one before the end of the transaction
+    in the log, without which recovery takes none of it. A disk that is full only at the fsync is another error.
+    """
+    return error.sqlite_errorcode == sqlite3.SQLITE_FULL
+
+
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Generator[None, None, None]:
     """Hold the write lock from the start; commit, or roll back whatever SQLite has not rolled back itself.

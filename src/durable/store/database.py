@@ -11,7 +11,7 @@ from secrets import token_bytes
 from durable.core.entries import Entry
 from durable.core.ids import InvocationId
 from durable.core.invocation import Commit, InstanceId, Invocation, Loaded, LoadedInstance, Timer
-from durable.errors import DamagedError, StoreError
+from durable.errors import DamagedError, DiskFullError, StoreError
 from durable.options import Durability
 from durable.store import Opened, rows
 from durable.store.connection import (
@@ -20,6 +20,7 @@ from durable.store.connection import (
     connect,
     create_file,
     has_reset_bug,
+    is_full,
     sync_directory,
     transaction,
 )
@@ -110,15 +111,31 @@ class Database:
                 logger.critical("a row of %s is damaged, and is left alone: %s", self._path, line)
 
     def commit(self, commit: Commit) -> None:
-        """Write it all and sync it. After any error the outcome is unknown, and nothing else is written."""
+        """Write it all and sync it. After an error the outcome is unknown, and nothing else is written.
+
+        But after ``DiskFullError`` none of it was written, and it may be tried again.
+        """
         self.check()
         try:
-            self._write(rows.batch(commit))
+            self._write_or_nothing(rows.batch(commit))
             self._files.adopt_log()
             self._tend_log()
+        except DiskFullError:
+            raise
         except BaseException as error:
             self._failure = error
             raise
+
+    def _write_or_nothing(self, batch: list[tuple[str, list[rows.Row]]]) -> None:
+        try:
+            self._write(batch)
+        except sqlite3.OperationalError as error:
+            if not is_full(error) or self._connection.in_transaction:
+                raise
+            self._files.adopt_log()
+            # What is moved into the database leaves its room in the log to the next try.
+            self._move_log("PASSIVE")
+            raise DiskFullError(f"the disk of {self._path} is full") from error
 
     def _write(self, batch: list[tuple[str, list[rows.Row]]]) -> None:
         connection = self._connection
@@ -159,11 +176,21 @@ class Database:
         size = self._files.log_bytes
         if size < CHECKPOINT_BYTES or size <= self._log_bytes:
             return
-        busy = self._checkpoint("TRUNCATE" if size >= TRUNCATE_BYTES else "PASSIVE")
-        if busy and size >= WARN_BYTES:
+        if self._move_log("TRUNCATE" if size >= TRUNCATE_BYTES else "PASSIVE") and size >= WARN_BYTES:
             logger.warning("a reader keeps the log from shrinking", extra={"log_bytes": size})
-        self._files.adopt()
         self._log_bytes = self._files.log_bytes
+
+    def _move_log(self, mode: str) -> bool:
+        """A checkpoint between commits, which may find no room: the log keeps what it has, and is moved later."""
+        try:
+            return self._checkpoint(mode)
+        except sqlite3.OperationalError as error:
+            if not is_full(error):
+                raise
+            logger.warning("there is no room to move the log into the database", extra={"path": str(self._path)})
+            return False
+        finally:
+            self._files.adopt()
 
     def _checkpoint(self, mode: str) -> bool:
         """Whether a reader kept it from finishing. It never waits for one."""

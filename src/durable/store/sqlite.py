@@ -12,7 +12,7 @@ import anyio
 
 from durable.core.ids import InvocationId
 from durable.core.invocation import Commit, InstanceId, Loaded, LoadedInstance, Timer
-from durable.errors import DamagedError, StoreError
+from durable.errors import DamagedError, DiskFullError, StoreError
 from durable.options import Durability
 from durable.store import Opened
 from durable.store.database import Database
@@ -99,6 +99,8 @@ class SQLiteStore:
         """Write everything in one transaction. The commit must not be altered any more, even before this returns."""
         try:
             await self._run(self._database.commit, commit)
+        except DiskFullError:
+            raise  # none of it was written
         except BaseException as error:
             # Whoever was cancelled does not know the outcome either.
             self._database.abandon(error)

@@ -24,6 +24,8 @@ def release() -> str:
 
 async def health(engine: Administered, request: Request) -> Response:
     engine.door.handlers()  # raises if the engine does not run
+    if engine.door.full is not None:
+        return replies.found({"message": "the disk is full: nothing new is accepted until there is room"})
     return replies.empty(200)
 
 

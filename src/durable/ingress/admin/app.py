@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from durable.errors import DamagedError, EngineStoppedError
+from durable.errors import DamagedError, DiskFullError, EngineStoppedError
 from durable.ingress.admin import replies
 from durable.ingress.admin.about import release
 from durable.ingress.admin.absent import why_absent
@@ -35,6 +35,7 @@ def admin(engine: Administered, /, *, token: str | None = None, allowed_hosts: S
         exception_handlers={
             Refusal: _refused,
             EngineStoppedError: _stopped,
+            DiskFullError: _full,
             DamagedError: _damaged,
             HTTPException: _not_routed,
             ClientDisconnect: _gone,
@@ -83,6 +84,10 @@ async def _not_routed(request: Request, error: Exception) -> Response:
 
 async def _stopped(request: Request, error: Exception) -> Response:
     return replies.stopped()
+
+
+async def _full(request: Request, error: Exception) -> Response:
+    return replies.full(str(error))
 
 
 async def _damaged(request: Request, error: Exception) -> Response:

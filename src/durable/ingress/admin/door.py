@@ -8,6 +8,7 @@ from typing import Protocol
 from durable.core.entries import Verb
 from durable.core.invocation import Invocation
 from durable.core.waits import Why
+from durable.errors import DiskFullError
 from durable.runtime.outside import Accepted, Peeked, Services, Submission
 from durable.service import AnyService
 
@@ -16,8 +17,13 @@ class AdminDoor(Protocol):
     """The verbs of an engine, by the textual id of an invocation.
 
     They raise ``BadIdError``, ``InvocationNotFoundError`` and ``InvocationStateError``, and any of them may raise
-    :class:`~durable.errors.EngineStoppedError`.
+    :class:`~durable.errors.EngineStoppedError`, or while the disk is full :class:`~durable.errors.DiskFullError`.
     """
+
+    @property
+    def full(self) -> DiskFullError | None:
+        """While the disk is full, and new work is refused."""
+        ...
 
     def handlers(self) -> Services:
         """By the wire names of service and handler."""

@@ -34,6 +34,10 @@ def failed(status: int, message: str, headers: Mapping[str, str] | None = None) 
     return Response(msgspec.json.encode(_Error(message)), status, headers=headers, media_type=JSON)
 
 
+def full(message: str) -> Response:
+    return failed(503, message, {"retry-after": "2"})
+
+
 def stopped() -> Response:
     message = "the engine is not running, or stopped before the outcome was known: look before you ask again"
     return failed(503, message, {"retry-after": "1"})
