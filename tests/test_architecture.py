@@ -16,7 +16,7 @@ RINGS = (
     "core",
     "action threads service handlers settings signature state misuse futures combinators machine context saga client "
     "openapi generic replacement",
-    "store runtime",
+    "store runtime audit",
     "engine",
     "ingress http testing cli",
 )

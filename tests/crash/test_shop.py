@@ -72,11 +72,14 @@ async def crash_and_go_on(course: Course, crash_at: int, *, written: bool) -> tu
     async with engine:
         with suppress(EngineStoppedError, KeyError):
             await shop(engine, world, course)
+    assert (await engine.audit()).findings == ()
     async with TestEngine(*world.services(), after=engine) as engine:
         await engine.settle()
         result = await shop(engine, world, course)
         basket = await engine.call(UserSession.show_basket.options(identity="alice"), "alice")
-        return world, result, basket
+        await engine.settle()
+    assert (await engine.audit()).findings == ()
+    return world, result, basket
 
 
 def commits_of(course: Course) -> int:

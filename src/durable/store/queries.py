@@ -8,8 +8,8 @@ from importlib.resources import files
 _HEADING = re.compile(r"^-- (\w+) --\n", re.MULTILINE)
 
 
-def read(name: str) -> str:
-    return files("durable.store").joinpath(name).read_text("utf-8")
+def read(name: str, package: str = "durable.store") -> str:
+    return files(package).joinpath(name).read_text("utf-8")
 
 
 def parse(text: str) -> dict[str, str]:

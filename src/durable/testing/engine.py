@@ -6,11 +6,13 @@ import asyncio
 from datetime import timedelta
 from itertools import count
 
+from durable.audit import Audit
 from durable.engine import Engine
 from durable.options import Options
 from durable.service import AnyService
 from durable.store import Store
 from durable.store.memory import MemoryDisk
+from durable.testing.audit import audit_disk
 from durable.testing.clock import TestClock
 from durable.testing.crash import CrashingStore
 
@@ -45,6 +47,10 @@ class TestEngine(Engine):
     def commits(self) -> int:
         """How many commits it made."""
         return self._store.commits
+
+    async def audit(self) -> Audit:
+        """What is not as it must be on its disk; also of an engine that has died, or is closed."""
+        return audit_disk(self.disk)
 
     def _open_store(self) -> Store:
         return self._store

@@ -1,0 +1,63 @@
+"""Short reads of a database, by the names of their queries. It writes nothing, and decides nothing."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from durable.core.entries import Entry
+from durable.core.ids import InvocationId, write_invocation
+from durable.core.invocation import Invocation
+from durable.core.ledger import Resident
+from durable.store.queries import QUERIES, parse, read
+from durable.store.rows import Row, read_invocation, read_journal
+
+_COLUMNS = QUERIES["invocation"].removeprefix("SELECT ").partition("\nFROM ")[0]
+
+RULES = parse(read("rules.sql", "durable.audit"))
+ORPHANS = parse(read("orphans.sql", "durable.audit"))
+LOOKUPS = parse(read("lookups.sql", "durable.audit").format(columns=_COLUMNS))
+_NAMED = {**QUERIES, **LOOKUPS}
+
+MOST = 1000
+"""Findings of one rule: a thousand of a kind say no more than a hundred thousand."""
+
+
+class Reader:
+    """One connection."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def rows(self, query: str, *parameters: object) -> list[Row]:
+        return self._connection.execute(_NAMED[query], parameters).fetchall()
+
+    def ask(self, sql: str, *parameters: object) -> list[Row]:
+        return self._connection.execute(sql, parameters).fetchall()
+
+    @contextmanager
+    def snapshot(self) -> Generator[None]:
+        """Several reads of one moment. Keep it short: meanwhile the log cannot begin anew."""
+        self._connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+
+    def invocation(self, id: InvocationId) -> Invocation | None:
+        """``DamagedError`` if it is not what was written."""
+        found = self.rows("invocation", id)
+        return read_invocation(found[0]) if found else None
+
+    def journal(self, invocation: Invocation) -> list[Entry]:
+        return read_journal(invocation.n, invocation.entries, self.rows("journal", invocation.n))
+
+    def resident(self, id: InvocationId) -> Resident | None:
+        invocation = self.invocation(id)
+        return None if invocation is None else Resident(invocation, self.journal(invocation), [])
+
+
+def name_of(id: object, otherwise: str = "an invocation without an id") -> str:
+    return write_invocation(InvocationId(id)) if isinstance(id, bytes) and len(id) == 16 else otherwise
