@@ -11,6 +11,7 @@ from typing import ParamSpec, Self, TypeVar
 
 import msgspec
 
+from durable.audit import Audit
 from durable.client import Client, Invocation
 from durable.core.ids import InvocationId, write_invocation
 from durable.core.invocation import Kind, derived_id
@@ -25,6 +26,7 @@ from durable.misuse import check_engine
 from durable.options import Options
 from durable.replacement import REPLACE_STATE, StateReplacer
 from durable.retry import RetryPolicy
+from durable.runtime.auditor import Auditor
 from durable.runtime.clock import Clock, SystemClock
 from durable.runtime.invoker import Invoker, Runnable
 from durable.runtime.kernel import Kernel
@@ -129,9 +131,22 @@ class Engine(Client):
     @property
     def door(self) -> Outside:
         """What an ingress stands on: requests as bytes."""
+        return self._open.outside
+
+    @property
+    def _open(self) -> _Running:
         if self._running is None:
             raise EngineStoppedError("the engine is not open; use it inside `async with engine:`")
-        return self._running.outside
+        return self._running
+
+    async def audit(self) -> Audit:
+        """Look at every row of the database for what must never be; it is read beside the work, and not changed."""
+        return await self._open.auditor.audit()
+
+    @property
+    def last_audit(self) -> Audit | None:
+        """What the last audit found; ``None`` before the first."""
+        return self._open.auditor.last
 
     @property
     def idle(self) -> bool:
@@ -159,6 +174,8 @@ class _Running:
             self.kernel.on_done, self.kernel.on_timer = self.outside.done, self.timekeeper.arm
             self.kernel.on_stop, self.kernel.writer.on_full = self._stopped, self.outside.refuse
             self.retention = Retention(self.kernel, options.cleanup)
+            path = self._store.path if isinstance(self._store, SQLiteStore) else None
+            self.auditor = Auditor(self.kernel, path, options.audit, lambda: self.invoker.attempts)
         except BaseException:
             await self._store.close()
             raise
@@ -166,6 +183,7 @@ class _Running:
     async def close(self) -> None:
         self.outside.stop(EngineStoppedError("it was closed"))
         try:
+            await self.auditor.close()
             await self.retention.errand.close()
             await self.timekeeper.errand.close()
             await self.invoker.close()
@@ -179,6 +197,7 @@ class _Running:
             self.invoker.busy
             or self.timekeeper.errand.busy
             or self.retention.errand.busy
+            or self.auditor.errand.busy
             or self.kernel.residency.loading
         )
         return self.kernel.writer.idle and not moving
@@ -194,6 +213,7 @@ class _Running:
             await asyncio.gather(*(self._start(id) for id in ids[start : start + _RECOVERY_PAGE]))
         self.timekeeper.arm()
         self.retention.arm()
+        self.auditor.arm()
 
     async def _start(self, id: InvocationId) -> None:
         async with self.kernel.residency.hold(lambda: (id,)):

@@ -32,6 +32,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """How long a closing engine waits for steps that have begun."""
     cleanup: timedelta = timedelta(hours=1)
     """How often it looks for invocations whose retention is over."""
+    audit: timedelta = timedelta(hours=1)
+    """How often it looks for what must never be in its database; zero: only when it is asked."""
     retry: RetryPolicy = HANDLER_RETRIES
     """For handlers and services that do not say. Not read from the environment."""
     version: str = ""
@@ -40,7 +42,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """What acknowledged work survives: ``"process"`` syncs nothing, and a power cut takes the last seconds with it."""
 
     def __post_init__(self) -> None:
-        for name in ("inactivity", "grace", "cleanup"):
+        for name in ("inactivity", "grace", "cleanup", "audit"):
             duration: object = getattr(self, name)
             if not isinstance(duration, timedelta):
                 raise TypeError(f"{name} is a timedelta, got {duration!r}; write timedelta(seconds=5)")

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from durable import Options, TerminalError
+from durable.audit import Audit
 from durable.ingress import ingress
 from durable.ingress.admin import admin
 from durable.runtime.outside import Outside
@@ -158,6 +159,10 @@ class Served:
     @property
     def services(self) -> Mapping[str, type[AnyService]]:
         return self._world.engine.services
+
+    @property
+    def last_audit(self) -> Audit | None:
+        return self._world.engine.last_audit
 
 
 class RemoteWorld:

@@ -105,7 +105,9 @@ class OnSQLite(TestEngine):
     """The store of production, and the clock of a test."""
 
     def __init__(self, path: Path, *, after: TestEngine | None = None) -> None:
-        super().__init__(Cart(), Approval(), Task(), after=after, options=Options(inactivity=timedelta(0)))
+        super().__init__(
+            Cart(), Approval(), Task(), after=after, options=Options(inactivity=timedelta(0), audit=timedelta(0))
+        )
         self._path = path
 
     def _open_store(self) -> Store:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
 
 import aiosqlite
@@ -73,6 +74,10 @@ class SQLiteStore:
         self._instance_loads = Visits[InstanceId, LoadedInstance](
             lambda id: self._database.load_instance(id), self._run
         )
+
+    @property
+    def path(self) -> Path:
+        return self._path
 
     async def open(self) -> Opened:
         """Take the database for this process, create or migrate it, and begin a new epoch."""

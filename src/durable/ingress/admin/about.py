@@ -29,5 +29,10 @@ async def health(engine: Administered, request: Request) -> Response:
     return replies.empty(200)
 
 
+async def audited(engine: Administered, request: Request) -> Response:
+    last = engine.last_audit
+    return replies.found({"at": None, "findings": []} if last is None else last)
+
+
 async def version(engine: Administered, request: Request) -> Response:
     return replies.found({"version": release(), **_VERSIONS, "ingress_endpoint": None, "features": {}})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
+from durable.audit import Audit
 from durable.core.entries import Verb
 from durable.core.invocation import Invocation
 from durable.core.waits import Why
@@ -68,3 +69,6 @@ class Administered(Protocol):
     def services(self) -> Mapping[str, type[AnyService]]:
         """What it serves, by name on the wire; also while it is not open."""
         ...
+
+    @property
+    def last_audit(self) -> Audit | None: ...

@@ -41,6 +41,7 @@ _ONE = "/invocations/{invocation_id}"
 
 OPERATIONS = (
     Operation("GET", "/health", about.health, "Whether the engine runs"),
+    Operation("GET", "/audit", about.audited, "What the last audit of the database found"),
     Operation("GET", "/version", about.version, "Version of the engine, and of this API"),
     Operation("GET", "/services", services.all_services, "Every service"),
     Operation("GET", "/services/{service}", services.one_service, "One service"),

@@ -1,0 +1,114 @@
+"""Audits the engine's own database now and then, in a thread beside the work. It mends nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Container
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from threading import Event
+
+import msgspec
+
+from durable.audit import Audit, Finding, audit
+from durable.core.ids import InvocationId, write_invocation
+from durable.core.invocation import Status
+from durable.errors import EngineStoppedError, StoreError
+from durable.runtime.errand import Errand
+from durable.runtime.kernel import Kernel
+from durable.threads import run_in_thread
+
+log = logging.getLogger("durable.auditor")
+
+LATE_MS = 60_000
+"""What is due waits no longer than this, if the engine has run for so long."""
+_PAGE = 1_000
+_MENTIONED = 10
+"""Findings in the log; the rest can be asked for."""
+
+
+class Auditor:
+    """Looks every so often. Half of the time it rests, so that a large database is no load."""
+
+    def __init__(
+        self, kernel: Kernel, path: Path | None, every: timedelta, attempts: Callable[[], Container[InvocationId]]
+    ) -> None:
+        self._kernel, self._path, self._attempts = kernel, path, attempts
+        self._every_ms = round(every.total_seconds() * 1000)
+        self._opened_ms = kernel.clock.now_ms()
+        self._closing = Event()
+        self._looking: set[asyncio.Task[Audit]] = set()
+        self._suspects: dict[InvocationId, int | None] = {}
+        """Running without an attempt when last looked at, and the last decision that had changed them."""
+        self.last: Audit | None = None
+        self.errand = Errand(kernel, self._audit_now_and_then, self.arm)
+
+    def arm(self) -> None:
+        if self._path is not None and self._every_ms:
+            self.errand.begin_at(self._kernel.clock.now_ms() + self._every_ms)
+
+    async def audit(self) -> Audit:
+        """Look now. :class:`StoreError` if the database cannot be read."""
+        if self._path is None:
+            raise StoreError("this engine keeps nothing in a file: there is nothing to audit")
+        await self._kernel.writer.until(self._kernel.ledger.number - 1)
+        looking = asyncio.get_running_loop().create_task(run_in_thread(partial(self._look, self._path, self._late())))
+        self._looking.add(looking)
+        looking.add_done_callback(self._looking.discard)
+        # Whoever is cancelled leaves the thread to its work: it ends by itself, and close waits for it.
+        self._tell(await asyncio.shield(looking))
+        assert self.last is not None
+        return self.last
+
+    async def close(self) -> None:
+        """Return once nothing of it reads the database any more."""
+        self._closing.set()
+        await self.errand.close()
+        await asyncio.gather(*self._looking, return_exceptions=True)
+
+    def _late(self) -> int | None:
+        """Before when whatever is due must have happened; that of before the engine was opened takes a while."""
+        now_ms = self._kernel.clock.now_ms()
+        return now_ms - LATE_MS if now_ms - self._opened_ms > LATE_MS else None
+
+    def _look(self, path: Path, late: int | None) -> Audit:
+        return audit(path, overdue_ms=late, thorough=False, rest=self._rest)
+
+    def _rest(self, worked: float) -> None:
+        if self._closing.wait(worked):
+            raise EngineStoppedError("it was closed during an audit")
+
+    def _tell(self, found: Audit) -> None:
+        for finding in found.findings[:_MENTIONED]:
+            log.critical("audit: %s", finding, extra={"invariant": finding.invariant, "subject": finding.subject})
+        if len(found.findings) > _MENTIONED:
+            log.critical("audit: %d findings more", len(found.findings) - _MENTIONED)
+        self.last = found
+
+    async def _audit_now_and_then(self) -> None:
+        try:
+            found = await self.audit()
+            unattended = await self._unattended()
+        except (StoreError, EngineStoppedError) as error:
+            log.warning("the database could not be audited: %s", error)
+            return
+        if unattended:
+            self._tell(msgspec.structs.replace(found, findings=(*found.findings, *unattended)))
+
+    async def _unattended(self) -> list[Finding]:
+        """I9 in memory: what is running has an attempt, or had one between this look and the last."""
+        suspects = dict[InvocationId, int | None]()
+        ledger, attempts, after = self._kernel.ledger, self._attempts(), 0
+        while page := await self._kernel.store.running(after=after, limit=_PAGE):
+            after = page[-1][0]
+            for _, id in page:
+                resident = ledger.find(id)
+                running = resident is None or resident.invocation.status is Status.RUNNING
+                if running and id not in attempts and id not in ledger.damaged:
+                    suspects[id] = None if resident is None else resident.number
+        before, self._suspects = self._suspects, suspects
+        stuck = [id for id, number in suspects.items() if id in before and before[id] == number]
+        what = "it is running, and has no attempt in this engine; open the engine again"
+        return [Finding("I9", write_invocation(id), what) for id in stuck]
