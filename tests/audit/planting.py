@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from durable.core.entries import Run
 from durable.core.ids import read_invocation
@@ -22,6 +23,10 @@ class Planter:
     def execute(self, sql: str) -> None:
         with closing(sqlite3.connect(self.path, isolation_level=None)) as connection:
             connection.execute(sql, self.ids)
+
+    def fetch(self, sql: str) -> list[tuple[Any, ...]]:
+        with closing(sqlite3.connect(self.path)) as connection:
+            return connection.execute(sql).fetchall()
 
     def write(self, commit: Commit) -> None:
         """As the engine would."""

@@ -1,0 +1,111 @@
+"""Mends what follows from rows that are intact, and leaves all else alone. No engine may run meanwhile."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import msgspec
+
+from durable.audit.auditor import inspect
+from durable.audit.finding import Finding, Found, Reindex
+from durable.core.invocation import Commit
+from durable.errors import StoreError
+from durable.store import rows
+from durable.store.connection import configure, connect, create_file, transaction
+from durable.store.lock import Lock
+from durable.store.place import check_place, database_path
+from durable.store.queries import QUERIES
+from durable.store.schema import STEPS, recognise
+
+_ROUNDS = 100
+"""One finding can hide another of the same invocation."""
+
+
+class Repaired(msgspec.Struct, frozen=True):
+    mended: tuple[Finding, ...]
+    left: tuple[Finding, ...]
+    copy: Path | None
+    """The database as it was, if anything was changed."""
+
+
+def repair(path: Path) -> Repaired:
+    """:class:`StoreError` if an engine has the database, or it cannot be read as one of ours."""
+    path = database_path(path)
+    if not path.exists():
+        raise StoreError(f"{path} is not there")
+    check_place(path)
+    lock = Lock(path.with_name(f"{path.name}.lock"))
+    lock.acquire()
+    try:
+        with closing(connect(path)) as connection:
+            return _repair(connection, path)
+    except sqlite3.Error as error:
+        raise StoreError(f"{path} cannot be repaired: {error}; restore it from a backup") from error
+    finally:
+        lock.release()
+
+
+def _repair(connection: sqlite3.Connection, path: Path) -> Repaired:
+    version = recognise(connection)
+    if version != len(STEPS):
+        raise StoreError(
+            f"{path} has schema version {version}, and only version {len(STEPS)} is repaired; "
+            "open an engine on it, which upgrades it, and close that"
+        )
+    configure(connection)
+    mended: list[Finding] = []
+    copy: Path | None = None
+    for _ in range(_ROUNDS):
+        found = list(inspect(connection, overdue_ms=None, thorough=True, rest=lambda _: None))
+        chosen = list(_choose(found))
+        if not chosen:
+            break
+        if copy is None:
+            copy = _copy(connection, path)
+        with transaction(connection):
+            # An engine that was started without the lock must not write on what it remembers.
+            connection.execute("UPDATE meta SET epoch = epoch + 1")
+            for each in chosen:
+                _apply(connection, each)
+        mended += [each.finding for each in chosen]
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    return Repaired(tuple(mended), tuple(each.finding for each in found), copy)
+
+
+def _choose(found: Iterable[Found]) -> Iterator[Found]:
+    """Indexes first, by which all else was found; then one remedy for each invocation. None if a table is damaged."""
+    found = list(found)
+    if any(each.finding.invariant in ("structure", "I15") and each.remedy is None for each in found):
+        return
+    indexes = [each for each in found if isinstance(each.remedy, Reindex)]
+    touched = set[int]()
+    for each in indexes or found:
+        if isinstance(each.remedy, Commit):
+            numbers = each.remedy.changed.keys() | each.remedy.entries.keys()
+            if numbers & touched:
+                continue
+            touched |= numbers
+        if each.remedy is not None:
+            yield each
+
+
+def _apply(connection: sqlite3.Connection, found: Found) -> None:
+    if isinstance(found.remedy, Reindex):
+        connection.execute(f"REINDEX {found.remedy.name}")
+    elif found.remedy is not None:
+        for name, parameters in rows.batch(found.remedy):
+            connection.executemany(QUERIES[name], parameters)
+
+
+def _copy(connection: sqlite3.Connection, path: Path) -> Path:
+    """Page by page, also those that are damaged."""
+    number = 1
+    while (copy := path.with_name(f"{path.name}.unrepaired{number}")).exists():
+        number += 1
+    create_file(copy)
+    with closing(sqlite3.connect(copy)) as target:
+        connection.backup(target)
+    return copy
