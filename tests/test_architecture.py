@@ -18,7 +18,7 @@ RINGS = (
     "openapi generic replacement",
     "store runtime audit",
     "engine",
-    "ingress http testing cli __main__",
+    "ingress http testing cli lint __main__",
 )
 RING = {room: number for number, rooms in enumerate(RINGS) for room in rooms.split()}
 
