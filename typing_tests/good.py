@@ -33,9 +33,9 @@ async def good(
     assert_type(await ctx.call(UserSession.add_item, "alice", item="laptop"), int)
     assert_type(await ctx.call(UserSession.show_basket, "alice"), list[str])
     assert_type(await ctx.call(ShippingService.initiate_shipment, order), Shipment)
-    assert_type(await ctx.call(OrderFulfillmentWorkflow.run.options(idempotency_key="k"), "o-1", order), Shipment)
-    assert_type(await client.call(OrderFulfillmentWorkflow.run, "o-1", order), Shipment)
-    accepted = await client.send_later(timedelta(days=1), OrderFulfillmentWorkflow.run, "o-1", order)
+    assert_type(await ctx.call(OrderFulfillmentWorkflow.run.options(idempotency_key="k"), "o-1", "inv_1"), Shipment)
+    assert_type(await client.call(OrderFulfillmentWorkflow.run, "o-1", "inv_1"), Shipment)
+    accepted = await client.send_later(timedelta(days=1), OrderFulfillmentWorkflow.run, "o-1", "inv_1")
     assert_type(await accepted.result(), Shipment)
     count, shipment = await gather(
         ctx.call(UserSession.add_item, "alice", "x"), ctx.call(ShippingService.initiate_shipment, order)
@@ -45,7 +45,7 @@ async def good(
     counts = await gather(*[ctx.call(UserSession.add_item, user, "x") for user in ("a", "b")])
     assert_type(counts, tuple[int, ...])
     winner, value = await select(
-        approved=wf.promise(OrderFulfillmentWorkflow.approval), late=ctx.call(UserSession.checkout, "a", "o")
+        approved=wf.promise(OrderFulfillmentWorkflow.approval), late=wf.promise(OrderFulfillmentWorkflow.placed)
     )
     assert_type(winner, str)
     assert_type(value, bool)
@@ -93,5 +93,5 @@ class Tagged(Service, name="tagged", retry=RetryPolicy(jitter=0.5), private=True
         await ctx.call(OrderFulfillmentWorkflow.run.options(attach=True), "o-1", await ctx.call(Tagged.order))
 
     @handler(metadata={"tier": "1"})
-    async def order(self, ctx: Context) -> Order:
+    async def order(self, ctx: Context) -> str:
         raise TerminalError("none", status=404)
