@@ -16,7 +16,7 @@ RINGS = (
     "core",
     "action threads service handlers settings signature state misuse futures combinators machine context saga client "
     "openapi generic replacement",
-    "store runtime audit",
+    "store runtime audit backup",
     "engine",
     "ingress http testing cli lint __main__",
 )

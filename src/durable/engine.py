@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from os import PathLike
 from random import random
 from typing import ParamSpec, Self, TypeVar
@@ -12,6 +12,7 @@ from typing import ParamSpec, Self, TypeVar
 import msgspec
 
 from durable.audit import Audit
+from durable.backup import backup
 from durable.client import Client, Invocation
 from durable.core.ids import InvocationId, write_invocation
 from durable.core.invocation import Kind, derived_id
@@ -27,6 +28,7 @@ from durable.options import Options
 from durable.replacement import REPLACE_STATE, StateReplacer
 from durable.retry import RetryPolicy
 from durable.runtime.auditor import Auditor
+from durable.runtime.beside import Beside
 from durable.runtime.clock import Clock, SystemClock
 from durable.runtime.invoker import Invoker, Runnable
 from durable.runtime.kernel import Kernel
@@ -143,6 +145,16 @@ class Engine(Client):
         """Look at every row of the database for what must never be; it is read beside the work, and not changed."""
         return await self._open.auditor.audit()
 
+    async def backup(self, target: str | PathLike[str], /) -> Audit:
+        """Copy the database to a file that is not there yet, beside the work, and return the audit of the copy."""
+        return await self._open.beside.run(lambda path, rest: backup(path, target, rest=rest))
+
+    @property
+    def restored_at(self) -> datetime | None:
+        """When this database was last made of a backup: what was done between that and then is not in it."""
+        restored_ms = self._open.restored_ms
+        return None if restored_ms is None else datetime.fromtimestamp(restored_ms / 1000, UTC)
+
     @property
     def last_audit(self) -> Audit | None:
         """What the last audit found; ``None`` before the first."""
@@ -165,6 +177,7 @@ class _Running:
     async def open(self, options: Options) -> None:
         try:
             opened = await self._store.open()
+            self.restored_ms = opened.restored_ms
             self.kernel = Kernel(self._store, self._clock, _directory(self._bound), opened, options.resident)
             self.invoker = Invoker(self.kernel, _runnables(self._bound), self._chance, options)
             self.timekeeper = Timekeeper(self.kernel)
@@ -175,7 +188,8 @@ class _Running:
             self.kernel.on_stop, self.kernel.writer.on_full = self._stopped, self.outside.refuse
             self.retention = Retention(self.kernel, options.cleanup)
             path = self._store.path if isinstance(self._store, SQLiteStore) else None
-            self.auditor = Auditor(self.kernel, path, options.audit, lambda: self.invoker.attempts)
+            self.beside = Beside(self.kernel, path)
+            self.auditor = Auditor(self.kernel, self.beside, options.audit, lambda: self.invoker.attempts)
         except BaseException:
             await self._store.close()
             raise
@@ -183,7 +197,8 @@ class _Running:
     async def close(self) -> None:
         self.outside.stop(EngineStoppedError("it was closed"))
         try:
-            await self.auditor.close()
+            await self.auditor.errand.close()
+            await self.beside.close()
             await self.retention.errand.close()
             await self.timekeeper.errand.close()
             await self.invoker.close()

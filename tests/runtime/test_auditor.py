@@ -143,8 +143,7 @@ async def test_running_without_an_attempt_is_a_finding(path: Path) -> None:
 
 async def test_a_file_that_cannot_be_read_stops_no_engine(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async with Filed(path) as engine:
-        auditor = engine._open.auditor
-        auditor._path = path.with_name("elsewhere")
+        engine._open.beside._path = path.with_name("elsewhere")
 
         await engine.skip(HOUR)
 

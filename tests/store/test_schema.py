@@ -27,7 +27,7 @@ async def test_a_newer_schema_is_refused(sqlite: SQLiteStore, path: Path) -> Non
     await sqlite.close()
     execute(path, "PRAGMA user_version=7")
 
-    await refused(path, "schema version 7, and this release knows versions up to 1; install")
+    await refused(path, "schema version 7, and this release knows versions up to 2; install")
 
 
 @pytest.mark.parametrize("identity", ["PRAGMA user_version=0", "PRAGMA application_id=4711"])
@@ -62,12 +62,12 @@ async def test_a_failed_migration_leaves_the_rows_as_they_were(sqlite: SQLiteSto
     before = read(path)
 
     with closing(connect(path)) as connection:
-        with pytest.raises(StoreError, match="from schema version 1 to 2 and is unchanged: no such table: nowhere"):
+        with pytest.raises(StoreError, match="from schema version 2 to 3 and is unchanged: no such table: nowhere"):
             migrate(connection, path, steps)
         assert not connection.in_transaction
 
     assert read(path) == before
-    assert execute(path, "PRAGMA user_version") == [(1,)]
+    assert execute(path, "PRAGMA user_version") == [(2,)]
 
 
 async def test_a_migration_upgrades_in_one_transaction_and_keeps_a_copy(sqlite: SQLiteStore, path: Path) -> None:
@@ -79,11 +79,22 @@ async def test_a_migration_upgrades_in_one_transaction_and_keeps_a_copy(sqlite: 
         migrate(connection, path, steps)
         migrate(connection, path, steps)
 
-    copy = path.with_name("db.v1")
-    assert execute(path, "PRAGMA user_version") == [(3,)]
+    copy = path.with_name("db.v2")
+    assert execute(path, "PRAGMA user_version") == [(4,)]
     assert execute(path, "SELECT value, note FROM state") == [(b"1", "a;b")]
     assert execute(copy, "SELECT value FROM state") == [(b"1",)]
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+
+
+def test_a_database_of_version_1_knows_of_no_backup(path: Path) -> None:
+    with closing(connect(path)) as connection:
+        configure(connection)
+        migrate(connection, path, STEPS[:1])
+        connection.execute("UPDATE meta SET epoch = 7")
+
+        migrate(connection, path)
+
+        assert connection.execute("SELECT epoch, clean, restored_ms FROM meta").fetchall() == [(7, 1, None)]
 
 
 async def test_creation_that_was_interrupted_is_taken_up_again(path: Path) -> None:

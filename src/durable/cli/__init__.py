@@ -6,11 +6,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from durable.cli import doctor
+from durable.cli import backup, doctor, restore
 from durable.cli.command import UNREADABLE, Command
 from durable.errors import DurableError
 
-COMMANDS: tuple[Command, ...] = (doctor.COMMAND,)
+COMMANDS: tuple[Command, ...] = (doctor.COMMAND, backup.COMMAND, restore.COMMAND)
 """In the order in which ``durable --help`` shows them. Each has a file of its own."""
 
 

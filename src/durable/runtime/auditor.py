@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Container
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
-from threading import Event
 
 import msgspec
 
 from durable.audit import Audit, Finding, audit
+from durable.audit.auditor import Rest
 from durable.core.ids import InvocationId, write_invocation
 from durable.core.invocation import Status
 from durable.errors import EngineStoppedError, StoreError
+from durable.runtime.beside import Beside
 from durable.runtime.errand import Errand
 from durable.runtime.kernel import Kernel
-from durable.threads import run_in_thread
 
 log = logging.getLogger("durable.auditor")
 
@@ -33,52 +31,35 @@ class Auditor:
     """Looks every so often. Half of the time it rests, so that a large database is no load."""
 
     def __init__(
-        self, kernel: Kernel, path: Path | None, every: timedelta, attempts: Callable[[], Container[InvocationId]]
+        self, kernel: Kernel, beside: Beside, every: timedelta, attempts: Callable[[], Container[InvocationId]]
     ) -> None:
-        self._kernel, self._path, self._attempts = kernel, path, attempts
+        self._kernel, self._beside, self._attempts = kernel, beside, attempts
         self._every_ms = round(every.total_seconds() * 1000)
         self._opened_ms = kernel.clock.now_ms()
-        self._closing = Event()
-        self._looking: set[asyncio.Task[Audit]] = set()
         self._suspects: dict[InvocationId, int | None] = {}
         """Running without an attempt when last looked at, and the last decision that had changed them."""
         self.last: Audit | None = None
         self.errand = Errand(kernel, self._audit_now_and_then, self.arm)
 
     def arm(self) -> None:
-        if self._path is not None and self._every_ms:
+        if self._beside.possible and self._every_ms:
             self.errand.begin_at(self._kernel.clock.now_ms() + self._every_ms)
 
     async def audit(self) -> Audit:
         """Look now. :class:`StoreError` if the database cannot be read."""
-        if self._path is None:
-            raise StoreError("this engine keeps nothing in a file: there is nothing to audit")
-        await self._kernel.writer.until(self._kernel.ledger.number - 1)
-        looking = asyncio.get_running_loop().create_task(run_in_thread(partial(self._look, self._path, self._late())))
-        self._looking.add(looking)
-        looking.add_done_callback(self._looking.discard)
-        # Whoever is cancelled leaves the thread to its work: it ends by itself, and close waits for it.
-        self._tell(await asyncio.shield(looking))
-        assert self.last is not None
-        return self.last
+        late = self._late()
 
-    async def close(self) -> None:
-        """Return once nothing of it reads the database any more."""
-        self._closing.set()
-        await self.errand.close()
-        await asyncio.gather(*self._looking, return_exceptions=True)
+        def look(path: Path, rest: Rest) -> Audit:
+            return audit(path, overdue_ms=late, thorough=False, rest=rest)
+
+        found = await self._beside.run(look)
+        self._tell(found)
+        return found
 
     def _late(self) -> int | None:
         """Before when whatever is due must have happened; that of before the engine was opened takes a while."""
         now_ms = self._kernel.clock.now_ms()
         return now_ms - LATE_MS if now_ms - self._opened_ms > LATE_MS else None
-
-    def _look(self, path: Path, late: int | None) -> Audit:
-        return audit(path, overdue_ms=late, thorough=False, rest=self._rest)
-
-    def _rest(self, worked: float) -> None:
-        if self._closing.wait(worked):
-            raise EngineStoppedError("it was closed during an audit")
 
     def _tell(self, found: Audit) -> None:
         for finding in found.findings[:_MENTIONED]:

@@ -19,6 +19,8 @@ class Opened(msgspec.Struct, frozen=True):
     """32 random bytes, made with the database: what awakeable ids are proved with."""
     last_n: int
     last_place: int
+    restored_ms: int | None = None
+    """When it was last made of a backup."""
 
 
 class Store(Protocol):

@@ -99,7 +99,9 @@ class Database:
         sync_directory(self._path.parent)
         self._files.adopt()
         self._epoch, _, secret = rows.read_meta(self._rows("meta"))
-        return Opened(self._epoch, secret, self._row("last_n")[0], self._row("last_place")[0])
+        restored = self._rows("restored_at")
+        last_n, last_place = self._row("last_n")[0], self._row("last_place")[0]
+        return Opened(self._epoch, secret, last_n, last_place, restored[0][0] if restored else None)
 
     def _examine(self) -> None:
         logger.info("the last engine did not close its database", extra={"path": str(self._path)})

@@ -10,6 +10,14 @@ UPDATE meta SET clean = 1 WHERE epoch = ?
 -- What the opener must know.
 SELECT epoch, clean, secret FROM meta
 
+-- restored --
+-- A million epochs on: no engine on another copy will ever have the same one. One that was never opened has no copy.
+UPDATE meta SET restored_ms = ?, clean = 0, epoch = epoch + CASE WHEN epoch > 0 THEN 1000000 ELSE 0 END
+
+-- restored_at --
+-- NULL if it never was.
+SELECT restored_ms FROM meta WHERE typeof(restored_ms) = 'integer'
+
 -- epoch --
 -- The fence, read inside every write transaction.
 SELECT epoch FROM meta

@@ -14,7 +14,7 @@ from durable.store.queries import read
 APPLICATION_ID = 0x44555242
 """``DURB``."""
 
-STEPS: tuple[str, ...] = (read("schema.sql"),)
+STEPS: tuple[str, ...] = (read("schema.sql"), read("restored.sql"))
 """Scripts: the first makes a new database, each other one brings version *i* to *i* + 1. None may ever change."""
 
 
@@ -46,6 +46,12 @@ def migrate(connection: sqlite3.Connection, path: Path, steps: Sequence[str] = S
         return
     if version:
         _copy(connection, path.with_name(f"{path.name}.v{version}"))
+    upgrade(connection, steps)
+
+
+def upgrade(connection: sqlite3.Connection, steps: Sequence[str] = STEPS) -> None:
+    """Like ``migrate``, of what is a copy itself."""
+    version = recognise(connection, steps)
     try:
         with transaction(connection):
             for step in steps[version:]:
