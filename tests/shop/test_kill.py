@@ -14,6 +14,7 @@ import httpx
 import msgspec
 import pytest
 
+from durable.audit import Finding, audit
 from tests.shop.processes import Server, running, shop
 from tests.shop.shopper import Bought, Client, Shopper, expected
 
@@ -53,8 +54,10 @@ class Noted(msgspec.Struct, frozen=True):
 class Killer:
     """Starts the shop and kills it, again and again."""
 
-    def __init__(self, server: Server, client: Client, rng: random.Random) -> None:
+    def __init__(self, server: Server, client: Client, rng: random.Random, database: Path) -> None:
         self.server = server
+        self.database = database
+        self.findings: list[Finding] = []
         self.client = client
         self.rng = rng
         self.kills = 0
@@ -71,6 +74,9 @@ class Killer:
             self.while_starting += not self.server.up.is_set()
             self.server.kill()
             self.kills += 1
+            # Until the first engine has made it, there is nothing to audit.
+            if self.database.exists() and self.database.stat().st_size:
+                self.findings += (await asyncio.to_thread(audit, self.database)).findings
             self.server.start()
         await self.server.listens()
 
@@ -100,7 +106,7 @@ async def test_no_order_is_lost_or_doubled_by_a_hundred_kills(tmp_path: Path, ca
 
     async with running(ledger), running(server), httpx.AsyncClient(trust_env=False) as http, asyncio.timeout(300):
         client = Client(server, http)
-        killer = Killer(server, client, rng)
+        killer = Killer(server, client, rng, tmp_path / "shop.db")
         shoppers = [Shopper(f"user-{n}", client, ledger, random.Random(rng.random())) for n in range(SHOPPERS)]
         async with asyncio.TaskGroup() as tasks:
             killing = tasks.create_task(killer.work(KILLS))
@@ -114,8 +120,10 @@ async def test_no_order_is_lost_or_doubled_by_a_hundred_kills(tmp_path: Path, ca
         print(f"\nseed {SEED}: {killer.report()}; {client.cut_off} requests cut off; {time.monotonic() - began:.0f} s")
         print(f"{len(orders)} orders, {len(tracking_ids)} shipped, {len(orders) - len(tracking_ids)} refunded")
         print(f"{len(noted.requests)} requests outside, {len(noted.answers)} idempotency keys")
+        print(f"{len(killer.findings)} findings in an audit after each kill")
         print(f"{lost.total()} lost, {doubled.total()} doubled")
     assert killer.kills == KILLS
+    assert (killer.findings, audit(tmp_path / "shop.db").findings) == ([], ())
     assert len({order.order_id for order in orders}) == len(orders) >= SHOPPERS
     assert (lost, doubled) == (Counter(), Counter())
     assert tracking_ids == noted.tracking_ids()
