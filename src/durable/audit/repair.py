@@ -57,6 +57,7 @@ def _repair(connection: sqlite3.Connection, path: Path) -> Repaired:
         )
     configure(connection)
     mended: list[Finding] = []
+    found: list[Found] = []
     copy: Path | None = None
     for _ in range(_ROUNDS):
         found = list(inspect(connection, overdue_ms=None, thorough=True, rest=lambda _: None))
