@@ -78,6 +78,11 @@ _running: ContextVar[Body | None] = ContextVar("_running", default=None)
 _shapes: WeakKeyDictionary[FunctionType, _Shape] = WeakKeyDictionary()
 
 
+def in_a_step() -> bool:
+    """Whether the body of a step is what runs."""
+    return _running.get() is not None
+
+
 def outside_steps(machine: Machine) -> Machine:
     """``machine``, unless it is the body of one of its own steps that asks: on replay it would not ask again."""
     body = _running.get()

@@ -51,6 +51,10 @@ class AllFailedError(TerminalError):
         """In the order of the arguments."""
 
 
+class MisuseError(TerminalError):
+    """Strict mode found a mistake in the code of a handler; status 500."""
+
+
 class PayloadError(TerminalError):
     """A value that cannot be encoded (status 500), or an input that does not decode (status 400)."""
 

@@ -41,6 +41,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     durability: Durability = "power"
     """What acknowledged work survives: ``"process"`` syncs nothing, and a power cut takes the last seconds with it."""
 
+    strict: bool | None = None
+    """Whether the usual mistakes in handlers are errors; ``None`` is only in a ``TestEngine``."""
+
     def __post_init__(self) -> None:
         for name in ("inactivity", "grace", "cleanup", "audit"):
             duration: object = getattr(self, name)
@@ -54,6 +57,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
                 raise ValueError(f"{name} must be an int of at least 1, got {count!r}")
         if self.durability not in get_args(Durability):
             raise ValueError(f"durability is one of {', '.join(get_args(Durability))}, got {self.durability!r}")
+        strict: object = self.strict
+        if not isinstance(strict, bool | None):
+            raise TypeError(f"strict is a bool, got {strict!r}; write strict=True")
         check_policy(self.retry)
         check_text(self.version, "the version of your code", LONGEST_NAME)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Mapping
+from collections.abc import Awaitable, Coroutine, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -21,13 +21,13 @@ from durable.core.outcome import Outcome, Success
 from durable.errors import InvocationCancelledError, JournalMismatchError, Suspended
 from durable.machine import Action, Outgoing
 from durable.retry import RetryPolicy
-from durable.runtime.drive import Abandon
+from durable.runtime.drive import Abandon, Driven
 from durable.runtime.steps import Step
 
 C = TypeVar("C", bound=e.AnyCommand)
 
 _PACKAGE = str(Path(__file__).parent.parent)
-_PATIENCE = 100
+PATIENCE = 100
 """How often a handler may swallow the end of its attempt before it is left standing."""
 
 
@@ -98,6 +98,9 @@ class Attempt:
     @property
     def _blocked(self) -> bool:
         return bool(self._wakeups) and not self.journal.staged and not self.flushing.locked()
+
+    def drive(self, handler: Coroutine[object, object, bytes]) -> Awaitable[bytes]:
+        return Driven(handler, self)
 
     def yielded(self) -> None:
         """Should the handler wait for something that is not durable, its commands must not wait with it."""
@@ -358,7 +361,7 @@ class Attempt:
         # its next await it is abandoned.
         if self.closed:
             self._swallowed += 1
-            if self._swallowed <= _PATIENCE:
+            if self._swallowed <= PATIENCE:
                 raise Suspended
 
     def _headers(self, outgoing: Outgoing) -> dict[str, str]:

@@ -30,10 +30,10 @@ from durable.machine import Machine
 from durable.options import Options
 from durable.retry import RetryPolicy
 from durable.runtime.attempt import Attempt
-from durable.runtime.drive import Driven
 from durable.runtime.kernel import Kernel
 from durable.runtime.parking import Parking
 from durable.runtime.steps import Step, is_cancelled, wished_delay
+from durable.runtime.strict import Strict
 
 log = logging.getLogger("durable.invoker")
 
@@ -63,6 +63,7 @@ class Invoker:
         self.directory, self.secret = kernel.ledger.directory, kernel.secret
         self.attempts: dict[InvocationId, Attempt] = {}
         self._parking = Parking(kernel.clock, options.inactivity, options.parked, self.suspend)
+        self._make_attempt = Strict() if options.strict else Attempt
         self._unended: dict[InvocationId, set[asyncio.Task[None]]] = {}
         """Steps that have begun and whose attempts are over."""
         self._starting: set[asyncio.Task[None]] = set()
@@ -230,7 +231,7 @@ class Invoker:
             if resident.invocation.status is not Status.RUNNING or id in self.attempts or self._closed:
                 return
             instance = ledger.instance_of(resident.invocation) if keyed else None
-            attempt = self.attempts[id] = Attempt(self, resident, instance)
+            attempt = self.attempts[id] = self._make_attempt(self, resident, instance)
             self._starting -= {asyncio.current_task()}
             with suppress(EngineStoppedError):  # its row says running: the next engine goes on with it
                 await self._drive(attempt)
@@ -241,7 +242,7 @@ class Invoker:
         if runnable is None:
             return self._pause_unknown(attempt)
         try:
-            outcome: Outcome = Success(await Driven(runnable.invoke(attempt, request.payload), attempt))
+            outcome: Outcome = Success(await attempt.drive(runnable.invoke(attempt, request.payload)))
         except BaseException as error:
             if attempt.closed:
                 return None  # the end of the attempt, however it left the handler: in a group, say

@@ -6,6 +6,8 @@ import asyncio
 from datetime import timedelta
 from itertools import count
 
+import msgspec
+
 from durable.audit import Audit
 from durable.engine import Engine
 from durable.options import Options
@@ -35,6 +37,9 @@ class TestEngine(Engine):
         crash_at: int | None = None,
         written: bool = False,
     ) -> None:
+        options = options or Options()
+        if options.strict is None:
+            options = msgspec.structs.replace(options, strict=True)
         super().__init__(":memory:", *services, options=options)
         self.disk: MemoryDisk = after.disk if after else MemoryDisk()
         self.clock: TestClock = after.clock if after else TestClock()

@@ -1,0 +1,191 @@
+"""Watches a handler's coroutine for calls that another attempt would answer differently. It patches nothing.
+
+A profile function is set while the coroutine itself runs, and only then: no other code in the process is watched.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import logging
+import os
+import random
+import secrets
+import socket
+import subprocess
+import sys
+import sysconfig
+import threading
+import time
+import uuid
+import warnings
+from collections.abc import Callable, Coroutine, Generator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import CodeType, CoroutineType, FrameType, TracebackType
+from typing import Any, NamedTuple, TypeVar
+
+import anyio
+
+from durable.action import in_a_step
+
+T = TypeVar("T")
+
+_PACKAGE = str(Path(__file__).parent.parent) + os.sep
+_LIBRARIES = tuple(sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib"))
+_LOOPS = tuple(module.__file__ for module in (asyncio.base_events, asyncio.events, asyncio.runners))
+_CHANCE = (random.__file__, uuid.__file__, secrets.__file__)
+
+
+class Mistake(NamedTuple):
+    """A call that only a step may make."""
+
+    name: str
+    says: str
+    deep: bool = False
+    """Whether it is one also when a library makes it for the author's code."""
+
+
+def _all(names: str, functions: tuple[object, ...], says: str) -> dict[object, Mistake]:
+    return {function: Mistake(name, says) for name, function in zip(names.split(), functions, strict=True)}
+
+
+_CLOCK = "which is another time on every attempt; write `await ctx.now()`"
+_ANEW = "which draws anew on every attempt; write `ctx.random` or `ctx.uuid()`"
+_WAIT = "which waits in memory only, and anew on every attempt; write `await ctx.sleep(...)`"
+_LIMIT = "which counts anew on every attempt; write `await future.or_timeout(...)`"
+_STEP = "which happens again on every attempt; do it in a step: `await ctx.run(name, function)`"
+
+_BUILTINS: dict[object, Mistake] = {
+    **_all("time.time time.time_ns time.monotonic", (time.time, time.time_ns, time.monotonic), _CLOCK),
+    **_all("time.monotonic_ns", (time.monotonic_ns,), _CLOCK),
+    **_all("datetime.now datetime.utcnow", (datetime.datetime.now, datetime.datetime.utcnow), _CLOCK),
+    **_all("datetime.today date.today", (datetime.datetime.today, datetime.date.today), _CLOCK),
+    **_all("random.random random.getrandbits", (random.random, random.getrandbits), _ANEW),
+    **_all("os.urandom", (os.urandom,), _ANEW),
+    **_all("time.sleep", (time.sleep,), _WAIT),
+}
+_CODES: dict[CodeType, Mistake] = {
+    uuid.uuid1.__code__: Mistake("uuid.uuid1", _ANEW),
+    asyncio.sleep.__code__: Mistake("asyncio.sleep", _WAIT),
+    anyio.sleep.__code__: Mistake("anyio.sleep", _WAIT),
+    asyncio.wait_for.__code__: Mistake("asyncio.wait_for", _LIMIT),
+    asyncio.timeout.__code__: Mistake("asyncio.timeout", _LIMIT),
+    socket.socket.__init__.__code__: Mistake("socket.socket", _STEP, deep=True),
+    socket.getaddrinfo.__code__: Mistake("socket.getaddrinfo", _STEP, deep=True),
+    subprocess.Popen.__init__.__code__: Mistake("subprocess.Popen", _STEP, deep=True),
+    threading.Thread.start.__code__: Mistake("threading.Thread.start", _STEP, deep=True),
+    ThreadPoolExecutor.submit.__code__: Mistake("ThreadPoolExecutor.submit", _STEP, deep=True),
+}
+# Python calls it when a coroutine is dropped that never ran.
+_DROPPED: object = getattr(vars(warnings).get("_warn_unawaited_coroutine"), "__code__", None)
+
+
+def is_authors(file: str) -> bool:
+    """Whether it is neither Python's, nor ours, nor of an installed package."""
+    return not file.startswith((_PACKAGE, *_LIBRARIES, "<frozen "))
+
+
+def author_line() -> str | None:
+    """The line of the author's code that the event loop, or a thread, executes."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and not is_authors(frame.f_code.co_filename):
+        frame = None if frame.f_code.co_filename in _LOOPS else frame.f_back
+    return _place(frame) if frame else None
+
+
+def waiting_line(coroutine: object) -> str | None:
+    """The line of the author's code where a coroutine waits."""
+    line = None
+    while isinstance(coroutine, CoroutineType):
+        if coroutine.cr_frame and is_authors(coroutine.cr_code.co_filename):
+            line = _place(coroutine.cr_frame)
+        coroutine = coroutine.cr_await
+    return line
+
+
+def caught_at(error: BaseException) -> str:
+    """Where in the author's code an exception got to, that went no further."""
+    traceback = error.__traceback__
+    while traceback is not None and not is_authors(traceback.tb_frame.f_code.co_filename):
+        traceback = traceback.tb_next
+    return f"{traceback.tb_frame.f_code.co_filename}:{traceback.tb_lineno}" if traceback else "an unknown line"
+
+
+Misused = Callable[[str], BaseException]
+"""Remembers what is said, and gives what is to be raised."""
+
+
+class Watched(Coroutine[Any, Any, T]):
+    """A handler's coroutine. A mistake is raised at the line that makes it."""
+
+    def __init__(self, coroutine: Coroutine[Any, Any, T], misused: Misused, dropped: Callable[[str], None]) -> None:
+        self._coroutine = coroutine
+        self._misused, self._dropped = misused, dropped
+
+    def send(self, value: Any, /) -> Any:
+        return self._watched(lambda: self._coroutine.send(value))
+
+    def throw(self, error: Any, value: Any = None, traceback: TracebackType | None = None, /) -> Any:
+        return self._watched(lambda: self._coroutine.throw(error))
+
+    def close(self) -> None:
+        self._coroutine.close()
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        return self._coroutine.__await__()
+
+    def _watched(self, step: Callable[[], Any]) -> Any:
+        outer = sys.getprofile()
+        if outer is not None and not isinstance(getattr(outer, "__self__", None), Watched):
+            return step()  # somebody profiles, and must not lose it
+        depth = sys.get_coroutine_origin_tracking_depth()
+        sys.set_coroutine_origin_tracking_depth(max(depth, 1))
+        sys.setprofile(self._profile)
+        try:
+            return step()
+        finally:
+            sys.setprofile(outer)
+            sys.set_coroutine_origin_tracking_depth(depth)
+
+    def _profile(self, frame: FrameType, event: str, argument: Any) -> None:
+        if event == "c_call":
+            mistake, caller = _BUILTINS.get(argument), frame
+        elif event == "call" and frame.f_code is _DROPPED:
+            return self._note_dropped(frame.f_locals["coro"])
+        elif event == "call" and frame.f_back is not None:
+            mistake, caller = _CODES.get(frame.f_code), frame.f_back
+        else:
+            return None
+        if mistake is not None and not in_a_step():
+            self._check(mistake, caller)
+        return None
+
+    def _check(self, mistake: Mistake, caller: FrameType) -> None:
+        name, author = mistake.name, _culprit(caller) if mistake.deep else caller
+        while not mistake.deep and author is not None and author.f_code.co_filename in _CHANCE:
+            name, author = f"{Path(author.f_code.co_filename).stem}.{author.f_code.co_name}", author.f_back
+        if author is not None and is_authors(author.f_code.co_filename):
+            raise self._misused(f"called {name}() at {_place(author)}, {mistake.says}")
+
+    def _note_dropped(self, coroutine: CoroutineType[Any, Any, Any]) -> None:
+        origin = coroutine.cr_origin
+        if origin and is_authors(origin[0][0]):  # or it was made elsewhere, and is only collected here
+            name = coroutine.__qualname__
+            self._dropped(
+                f"never awaited the coroutine {name}() of {origin[0][0]}:{origin[0][1]}, which did not run; "
+                f"write `await {name.rpartition('.')[2]}(...)`"
+            )
+
+
+def _culprit(frame: FrameType | None) -> FrameType | None:
+    """The author's frame that a library's call is made for; none if we, or the logging of something, make it."""
+    while frame is not None and not is_authors(file := frame.f_code.co_filename):
+        if file.startswith((_PACKAGE, os.path.dirname(logging.__file__))):
+            return None
+        frame = frame.f_back
+    return frame
+
+
+def _place(frame: FrameType) -> str:
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
