@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from durable.errors import StoreError
+from durable.store.files import Files
 from durable.store.sqlite import SQLiteStore
 from tests.store.files import cut, execute, read, setting
 from tests.store.samples import CART
@@ -68,6 +69,19 @@ async def test_a_file_that_went_stops_the_engine_before_its_next_commit_returns(
         await sqlite.commit(setting("items", b"2"))
     with pytest.raises(StoreError, match="outcome is unknown"):
         await sqlite.commit(setting("items", b"3"))
+
+
+async def test_a_log_that_is_replaced_while_it_is_moved_is_noticed(sqlite: SQLiteStore, path: Path) -> None:
+    await sqlite.commit(setting("items", b"1"))
+    files = Files(path)
+    files.adopt()
+
+    replace(path.with_name("db-wal"))
+
+    with pytest.raises(StoreError, match="db-wal was replaced"):
+        files.adopt()
+    with pytest.raises(StoreError, match="db-wal was replaced"):
+        await sqlite.close()
 
 
 # Cut short, the mapped index raises SIGBUS, which ends the process before it can acknowledge anything.

@@ -88,6 +88,7 @@ class Database:
     def begin(self) -> Opened:
         """Begin a new epoch. Nothing may be decided on what was read before this returns."""
         _, clean, _ = rows.read_meta(self._rows("meta"))
+        self._files.adopt()  # SQLite has opened each by now: what is found below must still be the same
         if not clean:
             self._examine()
         with transaction(self._connection):

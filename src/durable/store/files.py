@@ -32,8 +32,11 @@ class Files:
         return self._stamps[self._log].size
 
     def adopt(self) -> None:
-        """Remember them as this process has left them."""
-        self._stamps = {file: _stamp(file) for file in (self._main, self._log, self._index)}
+        """Remember them as this process has left them; raise if they are others than at the first time."""
+        found = {file: _stamp(file) for file in (self._main, self._log, self._index)}
+        for file, left in self._stamps.items():
+            _verify_identity(file, left, found[file])
+        self._stamps = found
 
     def verify(self) -> None:
         """Raise :class:`StoreError` unless they are as they were left. Nobody else may hold SQLite's write lock now."""
