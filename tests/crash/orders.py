@@ -13,7 +13,7 @@ from random import Random
 import msgspec
 
 from durable import Context, Engine, ObjectContext, ObjectSharedContext, Options, Service, State, VirtualObject, handler
-from durable.errors import InvocationNotFoundError
+from durable.errors import DiskFullError, InvocationNotFoundError
 from durable.options import Durability
 
 Say = Callable[..., None]
@@ -94,6 +94,17 @@ async def order_some(engine: Engine, orders: range, random: Random, say: Say) ->
             await engine.send(Orders.forget, "y" * 20_000)
 
     await asyncio.gather(*map(order_one, orders))
+
+
+async def order_until_accepted(engine: Engine, orders: range, random: Random, say: Say) -> None:
+    """Each alone, and again while the disk is full."""
+    for order in orders:
+        while True:
+            try:
+                await order_some(engine, range(order, order + 1), random, say)
+                break
+            except DiskFullError:
+                await asyncio.sleep(0.002)
 
 
 class Lost(AssertionError):
