@@ -103,6 +103,26 @@ def test_a_commit_is_one_fsync(path: Path) -> None:
     assert counted(COMMITS, path) == "50\n"
 
 
+async def test_the_names_of_the_files_are_durable_before_an_engine_builds_on_them(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[bool] = []
+    sync, directory = os.fsync, path.parent.stat()
+
+    def watch(descriptor: int) -> None:
+        synced.append(os.path.samestat(os.fstat(descriptor), directory))
+        sync(descriptor)
+
+    # Only what the engine itself syncs: a SQLite may be built to leave directories alone.
+    monkeypatch.setattr(os, "fsync", watch)
+    store = SQLiteStore(path)
+
+    await store.open()
+
+    assert synced == [True]
+    await store.close()
+
+
 async def test_only_the_owner_can_read_the_files(sqlite: SQLiteStore, path: Path) -> None:
     files = [path, path.with_name("db-wal"), path.with_name("db-shm"), path.with_name("db.lock")]
 
