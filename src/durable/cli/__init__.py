@@ -6,11 +6,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from durable.cli import backup, doctor, restore
+from durable.cli import backup, doctor, lint, restore
 from durable.cli.command import UNREADABLE, Command
 from durable.errors import DurableError
 
-COMMANDS: tuple[Command, ...] = (doctor.COMMAND, backup.COMMAND, restore.COMMAND)
+COMMANDS: tuple[Command, ...] = (doctor.COMMAND, backup.COMMAND, restore.COMMAND, lint.COMMAND)
 """In the order in which ``durable --help`` shows them. Each has a file of its own."""
 
 
@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="durable", description="Looks after the databases of durable engines.")
+    parser = argparse.ArgumentParser(prog="durable", description="Tools for databases and handlers of durable engines.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in COMMANDS:
         one = commands.add_parser(

@@ -1,24 +1,24 @@
-"""The command line: which files are read, and what is printed about them."""
+"""``durable lint``: the usual mistakes of handlers, in the files that are named."""
 
 from __future__ import annotations
 
-import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
 from pathlib import Path
 
-from durable.lint.rules import check
+from durable.cli.command import CLEAN, FOUND, UNREADABLE, Command
+from durable.lint import check
 
 _SKIPPED = ("node_modules", "__pycache__")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def _arguments(parser: ArgumentParser) -> None:
     parser.add_argument("path", nargs="+", type=Path, help="a file, or a directory whose .py files are read")
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Print what is found. The exit status: 1 if that is anything, 2 if a file cannot be read, else 0."""
-    paths: list[Path] = arguments.path
+def _run(given: Namespace) -> int:
+    paths: list[Path] = given.path
     found, unreadable = False, False
     for path in paths:
         if not path.exists():
@@ -34,15 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
             for finding in findings:
                 print(finding)
                 found = True
-    return 2 if unreadable else int(found)
-
-
-def main(argv: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(
-        prog="durable lint", description="Find mistakes in handlers, without running them."
-    )
-    add_arguments(parser)
-    return run(parser.parse_args(argv))
+    return UNREADABLE if unreadable else FOUND if found else CLEAN
 
 
 def _files(path: Path) -> Iterator[Path]:
@@ -52,3 +44,12 @@ def _files(path: Path) -> Iterator[Path]:
                 yield file
     elif path.exists():
         yield path
+
+
+COMMAND = Command(
+    name="lint",
+    summary="Find the usual mistakes of handlers in their source, without running them.",
+    add_arguments=_arguments,
+    run=_run,
+    epilog="exit codes: 0 nothing found, 1 something found, 2 a file cannot be read",
+)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from durable.lint import main
+from durable.cli import main
 
 WRONG = """\
 import time
@@ -22,7 +22,7 @@ def now(ctx: Context) -> float:
 def test_findings_are_printed_and_exit_with_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "a.py").write_text(WRONG)
 
-    assert main([str(tmp_path)]) == 1
+    assert main(["lint", str(tmp_path)]) == 1
 
     says = "DUR001 time.time() is another time on every attempt; write `await ctx.now()`"
     assert capsys.readouterr().out == f"{tmp_path}/a.py:5:12: {says}\n"
@@ -31,7 +31,7 @@ def test_findings_are_printed_and_exit_with_1(tmp_path: Path, capsys: pytest.Cap
 def test_no_findings_are_0(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "a.py").write_text("import time\ntime.time()\n")
 
-    assert main([str(tmp_path)]) == 0
+    assert main(["lint", str(tmp_path)]) == 0
 
     assert capsys.readouterr().out == ""
 
@@ -39,7 +39,7 @@ def test_no_findings_are_0(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
 def test_a_file_is_read_whatever_its_name_is(tmp_path: Path) -> None:
     (tmp_path / "script").write_text(WRONG)
 
-    assert (main([str(tmp_path)]), main([str(tmp_path / "script")])) == (0, 1)
+    assert (main(["lint", str(tmp_path)]), main(["lint", str(tmp_path / "script")])) == (0, 1)
 
 
 @pytest.mark.parametrize("place", [".venv", "node_modules", "src/.cache"])
@@ -47,7 +47,7 @@ def test_what_is_not_the_authors_is_left_alone(tmp_path: Path, place: str) -> No
     (tmp_path / place).mkdir(parents=True)
     (tmp_path / place / "a.py").write_text(WRONG)
 
-    assert main([str(tmp_path)]) == 0
+    assert main(["lint", str(tmp_path)]) == 0
 
 
 @pytest.mark.parametrize("raw", [b"def:\n", b"\xff\xfe", b"x = 1\0"])
@@ -57,7 +57,7 @@ def test_a_file_that_is_no_python_is_2_and_the_others_are_read(
     (tmp_path / "a.py").write_bytes(raw)
     (tmp_path / "b.py").write_text(WRONG)
 
-    assert main([str(tmp_path)]) == 2
+    assert main(["lint", str(tmp_path)]) == 2
 
     printed = capsys.readouterr()
     assert f"{tmp_path}/a.py: cannot be read: " in printed.err
@@ -65,7 +65,7 @@ def test_a_file_that_is_no_python_is_2_and_the_others_are_read(
 
 
 def test_a_path_that_is_not_there_is_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([str(tmp_path / "gone.py")]) == 2
+    assert main(["lint", str(tmp_path / "gone.py")]) == 2
 
     assert capsys.readouterr().err == f"{tmp_path}/gone.py: there is no such file\n"
 
@@ -73,6 +73,8 @@ def test_a_path_that_is_not_there_is_2(tmp_path: Path, capsys: pytest.CaptureFix
 def test_it_runs_as_a_module(tmp_path: Path) -> None:
     (tmp_path / "a.py").write_text(WRONG)
 
-    done = subprocess.run([sys.executable, "-m", "durable.lint", "a.py"], cwd=tmp_path, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "durable", "lint", "a.py"], cwd=tmp_path, capture_output=True, text=True
+    )
 
     assert (done.returncode, done.stdout[:17]) == (1, "a.py:5:12: DUR001")
