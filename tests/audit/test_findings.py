@@ -79,9 +79,9 @@ def suspend_a_step(planter: Planter) -> None:
 
 def shrink_index(planter: Planter) -> None:
     """A row leaves the index, and the table keeps it."""
+    planter.write(changed(planter.invocation("holder"), status=Status.RUNNING, awaiting=None))
     with closing(sqlite3.connect(planter.path, isolation_level=None)) as connection:
         (sql,) = connection.execute("SELECT sql FROM sqlite_master WHERE name = 'invocation_running'").fetchone()
-        connection.execute("UPDATE invocation SET status = 'running' WHERE id = :holder", planter.ids)
         write_schema(connection, {"invocation_running": sql.replace("status = 'running'", "status = 'nobody'")})
         connection.execute("REINDEX invocation_running")
         write_schema(connection, {"invocation_running": sql})

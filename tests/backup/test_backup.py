@@ -185,6 +185,14 @@ def test_a_backup_that_is_cut_off_leaves_nothing(planter: Planter) -> None:
     assert list(planter.path.parent.glob("backup*")) == []
 
 
+def test_what_a_killed_backup_left_is_in_nobodys_way(planter: Planter) -> None:
+    planter.path.with_name("backup.partial").write_bytes(b"half a backup")
+
+    assert backup(planter.path, planter.path.with_name("backup")).clean
+
+    assert [path.name for path in planter.path.parent.glob("backup*")] == ["backup"]
+
+
 async def test_an_engine_in_memory_has_no_file_to_back_up(tmp_path: Path) -> None:
     async with TestEngine(Echo()) as engine:
         with pytest.raises(StoreError, match="keeps nothing in a file"):

@@ -155,10 +155,13 @@ async def crashed(world: World, program: Program, crash_at: int, after: bool) ->
         with suppress(EngineStoppedError):
             await first.send(work, "k", program)
             await first.skip(timedelta(minutes=10))
+    assert (await first.audit()).findings == ()
     async with TestEngine(Interpreter(world), after=first) as engine:
         sent = await engine.send(work, "k", program)
         await engine.skip(timedelta(minutes=10))
-        return await sent.result()
+        result = await sent.result()
+    assert (await engine.audit()).findings == ()
+    return result
 
 
 def plain(log: Any) -> Any:

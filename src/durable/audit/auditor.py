@@ -44,7 +44,7 @@ def examine(path: Path, *, overdue_ms: int | None = None, thorough: bool = True,
             if not recognise(connection):
                 return []
             return list(inspect(connection, overdue_ms=overdue_ms, thorough=thorough, rest=rest))
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeError) as error:  # what SQLite says of a damaged schema may be no text
         raise StoreError(f"{path} cannot be read: {error}") from error
 
 

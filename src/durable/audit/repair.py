@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from durable.audit.auditor import inspect
+from durable.audit.auditor import examine
 from durable.audit.finding import Finding, Found, Reindex
 from durable.core.invocation import Commit
 from durable.errors import StoreError
@@ -42,7 +42,7 @@ def repair(path: Path) -> Repaired:
     try:
         with closing(connect(path)) as connection:
             return _repair(connection, path)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeError) as error:
         raise StoreError(f"{path} cannot be repaired: {error}; restore it from a backup") from error
     finally:
         lock.release()
@@ -59,8 +59,9 @@ def _repair(connection: sqlite3.Connection, path: Path) -> Repaired:
     mended: list[Finding] = []
     found: list[Found] = []
     copy: Path | None = None
+    found: list[Found] = []
     for _ in range(_ROUNDS):
-        found = list(inspect(connection, overdue_ms=None, thorough=True, rest=lambda _: None))
+        found = examine(path, rest=lambda _: None)
         chosen = list(_choose(found))
         if not chosen:
             break
@@ -79,9 +80,11 @@ def _repair(connection: sqlite3.Connection, path: Path) -> Repaired:
 def _choose(found: Iterable[Found]) -> Iterator[Found]:
     """Indexes first, by which all else was found; then one remedy for each invocation. None if a table is damaged."""
     found = list(found)
-    if any(each.finding.invariant in ("structure", "I15") and each.remedy is None for each in found):
-        return
+    unmended = {each.finding.invariant for each in found if each.remedy is None}
     indexes = [each for each in found if isinstance(each.remedy, Reindex)]
+    # Where a row is damaged, the index may hold what the row held.
+    if unmended & {"structure", "I15"} or (indexes and "checksum" in unmended):
+        return
     touched = set[int]()
     for each in indexes or found:
         if isinstance(each.remedy, Commit):

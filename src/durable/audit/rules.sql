@@ -75,6 +75,11 @@ FROM journal WHERE NOT EXISTS (SELECT 1 FROM invocation WHERE invocation.n = jou
 SELECT id, 'its journal was purged, and is there' FROM invocation
 WHERE NOT journal_kept AND EXISTS (SELECT 1 FROM journal WHERE journal.n = invocation.n)
 
+-- I15_row --
+-- It has no checksum: neither column says anything else.
+SELECT 'meta', 'its row says one = ' || quote(one) || ' and clean = ' || quote(clean) FROM meta
+WHERE one <> 1 OR clean NOT IN (0, 1)
+
 -- I16_times --
 -- A minute: what a clock is set back by between two runs of an engine is not damage.
 SELECT id, 'it was ' || CASE WHEN modified_ms < created_ms - 60000 THEN 'changed before it was accepted'

@@ -27,5 +27,5 @@ def backup(file: str | os.PathLike[str], target: str | os.PathLike[str], *, rest
         with partial(path) as unfinished:
             copy(source, unfinished, rest)
             return verify(unfinished, source, rest)
-    except (sqlite3.Error, OSError) as error:
+    except (sqlite3.Error, OSError, UnicodeError) as error:
         raise StoreError(f"{source} could not be copied to {path}: {error}") from error

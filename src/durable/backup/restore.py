@@ -38,7 +38,7 @@ def restore(backup: str | os.PathLike[str], file: str | os.PathLike[str]) -> Aud
             for side in ("-wal", "-shm"):
                 path.with_name(f"{path.name}{side}").unlink(missing_ok=True)
         return found
-    except (sqlite3.Error, OSError) as error:
+    except (sqlite3.Error, OSError, UnicodeError) as error:
         raise StoreError(f"{source} could not be restored to {path}: {error}") from error
     finally:
         lock.release()

@@ -96,7 +96,8 @@ class SQLiteStore:
             await self.close()
             if isinstance(error, DamagedError):
                 raise DamagedError(f"{self._path} cannot be opened: {error}") from error
-            if isinstance(error, sqlite3.Error | OSError):
+            # What SQLite says of a damaged schema may be no text.
+            if isinstance(error, sqlite3.Error | OSError | UnicodeError):
                 raise StoreError(f"{self._path} cannot be opened: {error}{_advice(error)}") from error
             raise
 
