@@ -5,18 +5,19 @@ PORT ?= 8080
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help shop test quick lint types tests wheel coverage format clean
+.PHONY: help shop test quick lint types tests wheel coverage bench bench-quick format clean
 
 help: ## show this list
-	@sed -n 's/^\([a-z ]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 28
+	@sed -n 's/^\([a-z -]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 28
 
 shop: .venv/shop ## run the example shop on http://127.0.0.1:8080 (PORT=... for another)
 	@$(BIN)/uvicorn examples.shop.app:app --port $(PORT)
 
-test: .venv/dev ## everything CI runs: lint, types, wheel, tests
+test: .venv/dev ## everything CI runs: lint, types, wheel, quick benchmarks, tests
 	scripts/lint
 	scripts/types
 	scripts/wheel
+	scripts/bench
 	scripts/tests
 
 quick: .venv/dev ## the unit tests only
@@ -29,11 +30,18 @@ coverage: .venv/dev ## branches of core/ that no unit test or property reaches
 	@$(BIN)/coverage run -m pytest -q tests/core tests/properties tests/runtime
 	@$(BIN)/coverage report --skip-covered
 
+bench: .venv/bench ## how fast it is, beside what the disk allows and its peers: half an hour, needs npm
+	@scripts/bench --scale full
+	@$(BIN)/python -m benchmarks.charts
+
+bench-quick: .venv/dev ## how fast it is, beside what the disk allows: two minutes
+	@scripts/bench
+
 format: .venv/dev ## let ruff mend what it can
 	@scripts/lint --fix
 
-clean: ## remove the virtual environment and all caches
-	rm -rf .venv .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+clean: ## remove the virtual environments and all caches
+	rm -rf .venv .peers .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 # The stamps: made again when pyproject.toml changes, so that a second run starts at once.
 .venv/shop: pyproject.toml | $(BIN)/python
@@ -45,6 +53,12 @@ clean: ## remove the virtual environment and all caches
 	@echo "Installing the development tools into .venv ..."
 	@$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1' # knows dependency groups
 	@$(BIN)/python -m pip install --quiet --editable '.[server,client]' --group dev
+	@touch $@
+
+.venv/bench: pyproject.toml | $(BIN)/python
+	@echo "Installing what the benchmarks need into .venv ..."
+	@$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	@$(BIN)/python -m pip install --quiet --editable '.[server,client]' --group bench
 	@touch $@
 
 $(BIN)/python:
