@@ -8,18 +8,20 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from tests.mutants.planted import MUTANTS, Mutant
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "durable"
-PATIENCE_S = 40
+PATIENCE_S = 30
 
 
 def plant(mutant: Mutant, package: Path) -> str:
@@ -45,23 +47,28 @@ def killer(mutant: Mutant) -> str | None:
 
 def _failed(tests: str, source: str) -> str | None:
     command = [sys.executable, "-m", "pytest", "-x", "-q", "--tb=no", "-rfE", "-p", "no:cacheprovider", tests]
+    pytest = subprocess.Popen(
+        [*command, "--hypothesis-seed=0"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": source},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
     try:
-        ended = subprocess.run(
-            [*command, "--hypothesis-seed=0"],
-            cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": source},
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_S,
-            check=False,
-        )
+        said, _ = pytest.communicate(timeout=PATIENCE_S)
     except subprocess.TimeoutExpired:
         return f"{tests}: it hung"
-    if ended.returncode == 0:
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(pytest.pid, signal.SIGKILL)  # with all that the tests started
+        pytest.wait()
+    if pytest.returncode == 0:
         return None
-    noticed = re.search(r"^(?:FAILED|ERROR) (\S+)", ended.stdout, re.MULTILINE)
-    if ended.returncode != 1 or noticed is None:
-        raise RuntimeError(f"{tests} did not run: {ended.stdout}{ended.stderr}")
+    noticed = re.search(r"^(?:FAILED|ERROR) (\S+)", said, re.MULTILINE)
+    if pytest.returncode != 1 or noticed is None:
+        raise RuntimeError(f"{tests} did not run: {said}")
     return noticed[1]
 
 

@@ -118,9 +118,9 @@ async def test_the_names_of_the_files_are_durable_before_an_engine_builds_on_the
     store = SQLiteStore(path)
 
     await store.open()
+    await store.close()
 
     assert synced == [True]
-    await store.close()
 
 
 async def test_only_the_owner_can_read_the_files(sqlite: SQLiteStore, path: Path) -> None:
