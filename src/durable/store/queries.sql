@@ -1,6 +1,7 @@
 -- begin_epoch --
--- The secret is made once, with the first epoch.
-UPDATE meta SET epoch = epoch + 1, clean = 0, secret = coalesce(secret, ?)
+-- The secret is made once, with the first epoch. A damaged moment of the last restore keeps nobody from opening.
+UPDATE meta SET epoch = epoch + 1, clean = 0, secret = coalesce(secret, ?),
+    restored_ms = CASE typeof(restored_ms) WHEN 'integer' THEN restored_ms END
 
 -- end_epoch --
 -- An engine that was replaced must not call the database of its successor clean.
