@@ -27,6 +27,7 @@ from durable.misuse import check_engine
 from durable.options import Options
 from durable.replacement import REPLACE_STATE, StateReplacer
 from durable.retry import RetryPolicy
+from durable.runtime.attempt import Attempt
 from durable.runtime.auditor import Auditor
 from durable.runtime.beside import Beside
 from durable.runtime.clock import Clock, SystemClock
@@ -34,6 +35,7 @@ from durable.runtime.invoker import Invoker, Runnable
 from durable.runtime.kernel import Kernel
 from durable.runtime.outside import HandlerInfo, Outside, Services, Submission
 from durable.runtime.retention import Retention
+from durable.runtime.steps import Step
 from durable.runtime.timekeeper import Timekeeper
 from durable.service import AnyService, VirtualObject, check_service, handlers_of
 from durable.store import Store
@@ -75,7 +77,8 @@ class Engine(Client):
         self._make_store: Callable[[], Store] = lambda: SQLiteStore(database, options.durability)
         self._clock: Clock = SystemClock()
         self._chance: Callable[[], float] = random
-        self._bound = _bind(services)
+        self._bound = bind(services)
+        self._on_step: Callable[[Attempt, Step], None] | None = None
         self._running: _Running | None = None
 
     async def __aenter__(self) -> Self:
@@ -84,6 +87,8 @@ class Engine(Client):
             raise EngineStoppedError("this engine is open already; open another one instead")
         running = _Running(self._make_store(), self._clock, self._chance, self._bound)
         await running.open(self._options)
+        if self._on_step is not None:
+            running.invoker.on_step = self._on_step
         self._running = running  # before recovery: a step that goes on may call its own engine
         try:
             await running.recover()
@@ -178,7 +183,7 @@ class _Running:
         try:
             opened = await self._store.open()
             self.restored_ms = opened.restored_ms
-            self.kernel = Kernel(self._store, self._clock, _directory(self._bound), opened, options.resident)
+            self.kernel = Kernel(self._store, self._clock, directory(self._bound), opened, options.resident)
             self.invoker = Invoker(self.kernel, _runnables(self._bound), self._chance, options)
             self.timekeeper = Timekeeper(self.kernel)
             self.outside = Outside(self.kernel, self.invoker.new_id, _services(self._bound), version=options.version)
@@ -241,7 +246,7 @@ class _Running:
         self.invoker.stop()
 
 
-def _bind(services: tuple[AnyService, ...]) -> dict[tuple[str, str], Bound]:
+def bind(services: tuple[AnyService, ...]) -> dict[tuple[str, str], Bound]:
     bound: dict[tuple[str, str], Bound] = {}
     for owner in services:
         check_service(owner)
@@ -253,7 +258,7 @@ def _bind(services: tuple[AnyService, ...]) -> dict[tuple[str, str], Bound]:
     return bound
 
 
-def _directory(bound: Mapping[tuple[str, str], Bound]) -> dict[tuple[str, str], Rule]:
+def directory(bound: Mapping[tuple[str, str], Bound]) -> dict[tuple[str, str], Rule]:
     replace = Rule(Kind.EXCLUSIVE, retention_ms=0)
     return {names: _rule(each.handler) for names, each in bound.items()} | dict.fromkeys(_replacers(bound), replace)
 

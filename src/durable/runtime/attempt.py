@@ -49,6 +49,7 @@ class Host(Protocol):
 
     def flush_soon(self, attempt: Attempt, /) -> None: ...
 
+    def watch(self, attempt: Attempt, step: Step, /) -> None: ...
     def begin(self, attempt: Attempt, command: e.Run, step: Step, /) -> None:
         """Start the body of a step, once everything decided so far is on the disk."""
         ...
@@ -173,7 +174,9 @@ class Attempt:
         completion = self.journal.next_completion()
         command = self._issue(e.Run(completion, name))
         if self.journal.notified(completion) is None:
-            self._unbegun.append((command, Step(name, action, retry)))
+            step = Step(name, action, retry)
+            self._host.watch(self, step)
+            self._unbegun.append((command, step))
         return One(completion)
 
     def call(self, outgoing: Outgoing, /) -> tuple[str, One]:
@@ -351,7 +354,7 @@ class Attempt:
         target = self.resident.invocation.request.target
         return JournalMismatchError(
             f"{error}\n"
-            f"  in        {target}, {where or _author_line()}\n"
+            f"  in        {target}, {where or author_line()}\n"
             "Code outside ctx.run() must take the same path every time (no clocks, no randomness, no reordered steps); "
             "or the handler was changed while this invocation was under way."
         )
@@ -390,7 +393,7 @@ def _ms(duration: timedelta) -> int:
     return round(duration.total_seconds() * 1000)
 
 
-def _author_line() -> str:
+def author_line() -> str:
     """The line of the author's code that is being executed."""
     frame = inspect.currentframe()
     while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):

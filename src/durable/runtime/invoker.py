@@ -70,6 +70,7 @@ class Invoker:
         """Of the tasks: attempts that wait for what they need."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
+        self.on_step: Callable[[Attempt, Step], None] = lambda attempt, step: None
 
     @property
     def busy(self) -> bool:
@@ -167,6 +168,9 @@ class Invoker:
     def flush_soon(self, attempt: Attempt, /) -> None:
         if not attempt.closed and not attempt.flushing.locked() and not self.flush_now(attempt):
             self._spawn(self.flush(attempt))
+
+    def watch(self, attempt: Attempt, step: Step, /) -> None:
+        self.on_step(attempt, step)
 
     def begin(self, attempt: Attempt, command: e.Run, step: Step, /) -> None:
         attempt.steps.add(step)

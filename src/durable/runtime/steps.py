@@ -21,11 +21,11 @@ log = logging.getLogger("durable.steps")
 class Step:
     """One step of an attempt, from its beginning to its outcome."""
 
-    __slots__ = ("_action", "_retry", "left", "name", "resting", "task")
+    __slots__ = ("_retry", "action", "left", "name", "resting", "task")
 
     def __init__(self, name: str, action: Action, retry: RetryPolicy | None) -> None:
         self.name = name
-        self._action, self._retry = action, retry
+        self.action, self._retry = action, retry
         self.task: asyncio.Task[None] | None = None
         """Once it has begun."""
         self.resting = False
@@ -50,7 +50,7 @@ class Step:
         attempts, began_ms = 0, clock.now_ms()
         while True:
             try:
-                return Success(await self._action())
+                return Success(await self.action())
             except TerminalError as error:
                 return Failure.of(error)
             except BaseException as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from functools import partial
 from itertools import count
 
 import msgspec
@@ -17,6 +18,8 @@ from durable.store.memory import MemoryDisk
 from durable.testing.audit import audit_disk
 from durable.testing.clock import TestClock
 from durable.testing.crash import CrashingStore
+from durable.testing.faults import Faults
+from durable.testing.watch import watch
 
 
 class TestEngine(Engine):
@@ -47,6 +50,9 @@ class TestEngine(Engine):
         self._chance = lambda: 0.0
         self._store = CrashingStore(self.disk, crash_at, written=written)
         self._make_store = self._open_store
+        self.faults = Faults()
+        """What goes wrong with its steps: nothing, unless it is told to."""
+        self._on_step = partial(watch, self.faults)
 
     @property
     def commits(self) -> int:
