@@ -1,0 +1,117 @@
+"""The pytest plugin, in a pytest of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from durable import Context, Engine, Service, handler
+
+ROOT = Path(__file__).parents[2]
+SERVICES = """
+from durable import Context, Service, handler
+
+class Shop(Service):
+    @handler
+    async def buy(self, ctx: Context, order: str) -> str:
+        await ctx.run("{step}", print, order)
+        return order
+
+def services():
+    return [Shop()]
+"""
+CONFIG = "[pytest]\ndurable_services = shop:services\npythonpath = .\n"
+
+
+class Shop(Service):
+    @handler
+    async def buy(self, ctx: Context, order: str) -> str:
+        await ctx.run("charge", str, order)
+        return order
+
+
+def run_pytest(where: Path, *arguments: str, plugin: Sequence[str] = ("-p", "durable_pytest")) -> tuple[int, str]:
+    path = os.pathsep.join([str(ROOT / "src"), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *plugin, *arguments],
+        cwd=where,
+        env={**os.environ, "PYTHONPATH": path, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.fixture
+async def project(tmp_path: Path) -> Path:
+    async with Engine(tmp_path / "prod.db", Shop()) as engine:
+        await engine.call(Shop.buy, "o-1")
+        await engine.call(Shop.buy, "o-2")
+    (tmp_path / "pytest.ini").write_text(CONFIG)
+    (tmp_path / "test_other.py").write_text("def test_other(): assert False\n")
+    return tmp_path
+
+
+async def test_each_invocation_of_a_database_is_a_test(project: Path):
+    (project / "shop.py").write_text(SERVICES.format(step="charge"))
+
+    code, said = run_pytest(project, "--durable-replay=prod.db")
+
+    assert code == 0, said
+    assert "2 passed" in said
+
+
+async def test_changed_code_fails_with_both_sides(project: Path):
+    (project / "shop.py").write_text(SERVICES.format(step="pay"))
+
+    code, said = run_pytest(project, "--durable-replay=prod.db")
+
+    assert code == 1, said
+    (row, _) = [line for line in said.splitlines() if line.startswith("  !")]
+    assert "name='charge'" in row
+    assert "name='pay'" in row
+    assert row.endswith("shop.py:7")
+
+
+async def test_without_services_it_says_what_to_configure(project: Path):
+    (project / "pytest.ini").write_text("[pytest]\n")
+
+    code, said = run_pytest(project, "--durable-replay=prod.db")
+
+    assert code == 4, said
+    assert "write durable_services = module:function" in said
+
+
+def test_a_project_that_does_not_use_it_imports_nothing(tmp_path: Path):
+    (tmp_path / "test_it.py").write_text("import sys\ndef test_it(): assert 'durable' not in sys.modules\n")
+
+    code, said = run_pytest(tmp_path)
+
+    assert code == 0, said
+
+
+TESTS = """
+from shop import Shop
+async def test_it(durable_engine):
+    async with durable_engine(Shop()) as engine:
+        assert await engine.call(Shop.buy, "o-1") == "o-1"
+"""
+
+
+def test_an_engine_is_made_for_a_test_under_anyio(tmp_path: Path):
+    (tmp_path / "shop.py").write_text(SERVICES.format(step="charge"))
+    (tmp_path / "test_it.py").write_text(TESTS)
+    (tmp_path / "conftest.py").write_text("import pytest\n@pytest.fixture\ndef anyio_backend(): return 'asyncio'\n")
+    (tmp_path / "pytest.ini").write_text("[pytest]\nanyio_mode = auto\npythonpath = .\n")
+
+    code, said = run_pytest(tmp_path, "-p", "anyio.pytest_plugin")
+
+    assert code == 0, said
+    assert "1 passed" in said

@@ -1,0 +1,116 @@
+"""``replay_check``: recorded journals against today's code."""
+
+from __future__ import annotations
+
+import inspect
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from durable import Context, Engine, Service, handler
+from durable.testing import ReplayDivergedError, TestEngine, replay_check
+
+
+class Shop(Service):
+    def __init__(self, ran: list[str]) -> None:
+        self.ran = ran
+
+    @handler
+    async def buy(self, ctx: Context, order: str) -> str:
+        await ctx.run("charge", self.ran.append, order)
+        await ctx.run("ship", self.ran.append, order)
+        return order
+
+
+class Swapped(Service, name="Shop"):
+    @handler
+    async def buy(self, ctx: Context, order: str) -> str:
+        await ctx.run("charge", print, order)
+        await ctx.sleep(timedelta(days=1))
+        return order
+
+
+class Shortened(Service, name="Shop"):
+    @handler
+    async def buy(self, ctx: Context, order: str) -> str:
+        await ctx.run("charge", print, order)
+        return order
+
+
+class Lengthened(Shop, name="Shop"):
+    @handler
+    async def buy(self, ctx: Context, order: str) -> str:
+        await ctx.run("charge", self.ran.append, order)
+        await ctx.run("ship", self.ran.append, order)
+        await ctx.run("mail", self.ran.append, order)
+        return order
+
+
+class Renamed(Shop, name="Shop"):
+    @handler
+    async def buy(self, ctx: Context, order: str) -> str:
+        await ctx.run("charge", self.ran.append, order)
+        await ctx.run("ship", self.ran.append, order)
+        return order.upper()
+
+
+async def recorded() -> TestEngine:
+    async with TestEngine(Shop([])) as engine:
+        await engine.call(Shop.buy, "o-1")
+    return engine
+
+
+async def test_the_same_code_fits_and_no_step_runs():
+    ran: list[str] = []
+
+    assert await replay_check(await recorded(), Shop(ran)) == 1
+    assert ran == []
+
+
+async def test_another_command_is_shown_beside_the_journal_with_its_line():
+    lines, start = inspect.getsourcelines(Swapped)
+    line = start + next(number for number, text in enumerate(lines) if "ctx.sleep" in text)
+
+    with pytest.raises(ReplayDivergedError, match="diverges at journal entry 3") as caught:
+        await replay_check(await recorded(), Swapped())
+
+    (different,) = [row for row in str(caught.value).splitlines() if row.startswith("  !")]
+    assert "Run(completion=2, name='ship')" in different
+    assert "Sleep(completion=2)" in different
+    assert different.endswith(f"{__file__}:{line}")
+
+
+@pytest.mark.parametrize(
+    ("service", "why"),
+    [
+        (Shortened(), "before its journal ends"),
+        (Lengthened([]), "goes on where its journal ends"),
+        (Renamed([]), "the outcome was"),
+    ],
+)
+async def test_code_that_ends_elsewhere_does_not_fit(service: Service, why: str):
+    with pytest.raises(ReplayDivergedError, match=why):
+        await replay_check(await recorded(), service)
+
+
+async def test_what_is_under_way_is_walked_to_its_end():
+    async with TestEngine(Swapped()) as engine:
+        await engine.send(Swapped.buy, "o-1")
+        await engine.settle()
+
+        assert await replay_check(engine, Swapped()) == 1
+
+
+async def test_a_file_is_read_and_left_as_it_is(tmp_path: Path):
+    async with Engine(tmp_path / "prod.db", Shop([])) as engine:
+        await engine.call(Shop.buy, "o-1")
+    before = (tmp_path / "prod.db").read_bytes()
+
+    assert await replay_check(tmp_path / "prod.db", Shop([])) == 1
+    assert (tmp_path / "prod.db").read_bytes() == before
+
+
+async def test_a_handler_that_is_gone_is_named():
+    with pytest.raises(ReplayDivergedError, match="there is no handler Shop/buy"):
+        await replay_check(await recorded())
