@@ -3,6 +3,7 @@
 from durable.testing.clock import TestClock
 from durable.testing.engine import TestEngine
 from durable.testing.faults import Faults
+from durable.testing.model import ModelError, Operation, check_model, interleavings
 from durable.testing.replay import Recording, ReplayDivergedError, recordings, replay_check
 from durable.testing.scenario import CrashError, Effect, Scene, crash_everywhere
 
@@ -10,12 +11,16 @@ __all__ = [
     "CrashError",
     "Effect",
     "Faults",
+    "ModelError",
+    "Operation",
     "Recording",
     "ReplayDivergedError",
     "Scene",
     "TestClock",
     "TestEngine",
+    "check_model",
     "crash_everywhere",
+    "interleavings",
     "recordings",
     "replay_check",
 ]

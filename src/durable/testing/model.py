@@ -1,0 +1,100 @@
+"""Concurrent calls against a plain Python model: is there an order in which the model gives the same answers?"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from importlib import import_module
+from itertools import permutations
+from typing import TYPE_CHECKING, Generic, ParamSpec, TypeVar
+
+from durable.errors import TerminalError
+from durable.handlers import Handler
+from durable.service import AnyService
+from durable.testing.engine import TestEngine
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
+
+M = TypeVar("M")
+P = ParamSpec("P")
+
+MOST = 5
+"""Calls at once: 120 orders to try."""
+
+
+class Operation(Generic[M]):
+    """A call, and what it is to the model: a result, or a ``TerminalError`` with its status."""
+
+    def __init__(
+        self, expected: Callable[[M], object], handler: Handler[P, object], /, *args: P.args, **kwargs: P.kwargs
+    ) -> None:
+        self.expected = expected
+        self._name = f"{handler}{(*args, *kwargs.values())!r}"
+
+        async def call(engine: TestEngine) -> object:
+            return await engine.call(handler, *args, **kwargs)
+
+        self._call = call
+
+    async def on_engine(self, engine: TestEngine) -> object:
+        try:
+            return await self._call(engine)
+        except TerminalError as error:
+            return f"failed with status {error.status}"
+
+    def on_model(self, model: M) -> object:
+        try:
+            return self.expected(model)
+        except TerminalError as error:
+            return f"failed with status {error.status}"
+
+    def __repr__(self) -> str:
+        return self._name
+
+
+class ModelError(AssertionError):
+    """No order of calls that ran at once explains their answers."""
+
+
+def interleavings(operations: SearchStrategy[Operation[M]], /) -> SearchStrategy[list[list[Operation[M]]]]:
+    """Bursts of calls that run at once, one burst after the other. Needs Hypothesis."""
+    strategies = import_module("hypothesis.strategies")
+    bursts: SearchStrategy[list[list[Operation[M]]]] = strategies.lists(
+        strategies.lists(operations, min_size=1, max_size=MOST), min_size=1, max_size=5
+    )
+    return bursts
+
+
+async def check_model(
+    bursts: Sequence[Sequence[Operation[M]]], /, *services: AnyService, model: Callable[[], M]
+) -> None:
+    """Play ``bursts`` on a new engine; :class:`ModelError` if what they answered is no order of the model's."""
+    states = [model()]
+    async with TestEngine(*services) as engine:
+        for burst in bursts:
+            if len(burst) > MOST:
+                raise ValueError(f"{len(burst)} calls at once have too many orders to try; at most {MOST} are possible")
+            answers = await asyncio.gather(*(operation.on_engine(engine) for operation in burst))
+            states = _explained(states, burst, answers)
+            if not states:
+                said = "".join(f"\n  {call!r} answered {answer!r}" for call, answer in zip(burst, answers, strict=True))
+                raise ModelError(f"no order of these calls, which ran at once, gives the model's answers:{said}")
+
+
+def _explained(states: Sequence[M], burst: Sequence[Operation[M]], answers: Sequence[object]) -> list[M]:
+    """Every state that an order which gives the answers leads to: a later burst tells which it was."""
+    found: list[M] = []
+    for state in states:
+        for order in permutations(range(len(burst))):
+            after = deepcopy(state)
+            explains = all(burst[number].on_model(after) == answers[number] for number in order)
+            if explains and not any(_same(after, other) for other in found):
+                found.append(after)
+    return found
+
+
+def _same(one: object, other: object) -> bool:
+    """Plain classes have no equality of their own."""
+    return one == other or getattr(one, "__dict__", one) == getattr(other, "__dict__", other)

@@ -1,0 +1,88 @@
+"""``check_model``: answers of concurrent calls that no order of the model explains."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from durable import ObjectContext, State, VirtualObject, handler
+from durable.testing import ModelError, Operation, check_model, interleavings
+
+
+class Counter(VirtualObject):
+    total = State(int, default=lambda: 0)
+
+    @handler
+    async def add(self, ctx: ObjectContext, amount: int) -> int:
+        total = await ctx.get(self.total) + amount
+        await ctx.run("look", str, total)
+        ctx.set(self.total, total)
+        return total
+
+
+class Forgetful(VirtualObject, name="Counter"):
+    @handler
+    async def add(self, ctx: ObjectContext, amount: int) -> int:
+        return amount
+
+
+class Model:
+    total = 0
+
+    def add(self, amount: int) -> int:
+        self.total += amount
+        return self.total
+
+
+def add(amount: int) -> Operation[Model]:
+    return Operation(lambda model: model.add(amount), Counter.add, "k", amount)
+
+
+@settings(max_examples=25, deadline=None)
+@given(interleavings(st.builds(add, st.integers(1, 9))))
+def test_an_object_answers_as_its_model(bursts: list[list[Operation[Model]]]):
+    asyncio.run(check_model(bursts, Counter(), model=Model))
+
+
+async def test_an_object_that_forgets_is_found():
+    with pytest.raises(ModelError, match=r"Counter.add\('k', 2\) answered 2"):
+        await check_model([[add(1)], [add(2), add(3)]], Forgetful(), model=Model)
+
+
+class Last:
+    """Answers nothing: only a later call can tell in which order the first ones came."""
+
+    def __init__(self) -> None:
+        self.value = 0
+
+    def put(self, value: int) -> None:
+        self.value = value
+
+
+class Register(VirtualObject):
+    value = State(int, default=lambda: 0)
+
+    @handler
+    async def put(self, ctx: ObjectContext, value: int) -> None:
+        ctx.set(self.value, value)
+
+    @handler
+    async def read(self, ctx: ObjectContext) -> int:
+        return await ctx.get(self.value)
+
+
+async def test_a_later_call_may_tell_the_order_of_earlier_ones():
+    def put(value: int) -> Operation[Last]:
+        return Operation(lambda model: model.put(value), Register.put, "k", value)
+
+    read = Operation[Last](lambda model: model.value, Register.read, "k")
+
+    await check_model([[put(value) for value in range(5)], [read]], Register(), model=Last)
+
+
+async def test_too_many_calls_at_once_are_refused():
+    with pytest.raises(ValueError, match="at most 5"):
+        await check_model([[add(1)] * 6], Counter(), model=Model)
