@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
+import inspect
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from types import FrameType
 from typing import TypeVar, cast
 
 import msgspec
@@ -160,7 +159,9 @@ def _where() -> str:
     step = running.get()
     if step is not None:
         return f"{step.where}, step {step.name!r} of {step.handler}"
-    frame: FrameType | None = sys._getframe(2)
+    frame = inspect.currentframe()
+    for _ in range(2):  # this function, and the scene's
+        frame = frame.f_back if frame is not None else None
     while frame is not None and frame.f_back is not None and not frame.f_back.f_code.co_filename.startswith(_PACKAGE):
         frame = frame.f_back
     return f"{frame.f_code.co_filename}:{frame.f_lineno}, outside of any step" if frame else "an unknown line"
