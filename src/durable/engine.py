@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Coroutine, Mapping
 from datetime import UTC, datetime, timedelta
 from os import PathLike
@@ -77,6 +78,7 @@ class Engine(Client):
         self._make_store: Callable[[], Store] = lambda: SQLiteStore(database, options.durability)
         self._clock: Clock = SystemClock()
         self._chance: Callable[[], float] = random
+        self._entropy: Callable[[int], bytes] = os.urandom
         self._bound = bind(services)
         self._on_step: Callable[[Attempt, Step], None] | None = None
         self._running: _Running | None = None
@@ -86,7 +88,7 @@ class Engine(Client):
         if self._running is not None:
             raise EngineStoppedError("this engine is open already; open another one instead")
         running = _Running(self._make_store(), self._clock, self._chance, self._bound)
-        await running.open(self._options)
+        await running.open(self._options, self._entropy)
         if self._on_step is not None:
             running.invoker.on_step = self._on_step
         self._running = running  # before recovery: a step that goes on may call its own engine
@@ -179,12 +181,13 @@ class _Running:
     ) -> None:
         self._store, self._clock, self._chance, self._bound = store, clock, chance, bound
 
-    async def open(self, options: Options) -> None:
+    async def open(self, options: Options, entropy: Callable[[int], bytes]) -> None:
         try:
             opened = await self._store.open()
             self.restored_ms = opened.restored_ms
             self.kernel = Kernel(self._store, self._clock, directory(self._bound), opened, options.resident)
             self.invoker = Invoker(self.kernel, _runnables(self._bound), self._chance, options)
+            self.invoker.entropy = entropy
             self.timekeeper = Timekeeper(self.kernel)
             self.outside = Outside(self.kernel, self.invoker.new_id, _services(self._bound), version=options.version)
             self.kernel.on_start, self.kernel.on_wake = self.invoker.start, self.invoker.wake

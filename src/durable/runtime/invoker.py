@@ -60,6 +60,8 @@ class Invoker:
     def __init__(self, kernel: Kernel, runnables: Runnables, chance: Callable[[], float], options: Options) -> None:
         self._kernel, self._runnables, self._options = kernel, runnables, options
         self._chance, self._context = chance, copy_context()
+        self.entropy: Callable[[int], bytes] = os.urandom
+        """Of new ids."""
         self.directory, self.secret = kernel.ledger.directory, kernel.secret
         self.attempts: dict[InvocationId, Attempt] = {}
         self._parking = Parking(kernel.clock, options.inactivity, options.parked, self.suspend)
@@ -146,7 +148,7 @@ class Invoker:
         return self._kernel.clock.now_ms()
 
     def new_id(self) -> InvocationId:
-        return plain(self.now_ms(), os.urandom(10))
+        return plain(self.now_ms(), self.entropy(10))
 
     def flush_now(self, attempt: Attempt, /) -> bool:
         if attempt.flushing.locked():

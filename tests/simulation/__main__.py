@@ -1,0 +1,62 @@
+"""``python -m tests.simulation SEED`` shows one seed; ``--seeds N --from S`` runs many."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections import Counter
+
+from tests.simulation.scenario import Scenario, scenario
+from tests.simulation.shrink import shrink
+from tests.simulation.simulation import simulate
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
+    parser.add_argument("seed", type=int, nargs="?", help="show what happens with this seed")
+    parser.add_argument("--seeds", type=int, default=100, metavar="N")
+    parser.add_argument("--from", type=int, default=0, metavar="S", dest="first")
+    asked = parser.parse_args()
+    return show(asked.seed) if asked.seed is not None else soak(asked.first, asked.seeds)
+
+
+def show(seed: int) -> int:
+    report = simulate(seed)
+    if report.violations:
+        return explain(scenario(seed))
+    print("\n".join(report.lines))
+    print(f"seed {seed}: nothing is wrong; trace {report.trace[:16]}; {dict(report.counts)}")
+    return 0
+
+
+def soak(first: int, seeds: int) -> int:
+    counts, bad, began = Counter[str](), list[int](), time.perf_counter()
+    for seed in range(first, first + seeds):
+        report = simulate(seed)
+        counts += report.counts
+        if report.violations:
+            bad.append(seed)
+            print(f"seed {seed}: {report.violations[0]}\n  python -m tests.simulation {seed}", flush=True)
+    seconds = time.perf_counter() - began
+    totals = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
+    print(f"{seeds} seeds from {first} in {seconds:.1f} s, {seeds / seconds:.1f} a second: {totals}; {len(bad)} failed")
+    return bool(bad)
+
+
+def explain(failing: Scenario) -> int:
+    print(story(failing))
+    return 1
+
+
+def story(failing: Scenario) -> str:
+    """The smallest scenario that fails too, what happened in it, and how to see it again."""
+    small = shrink(failing, lambda each: bool(simulate(each).violations))
+    report = simulate(small)
+    given = [f"  {each}" for each in (*small.operations, *small.faults)]
+    again = f"  python -m tests.simulation {failing.seed}"
+    return "\n".join(["shrunk to:", *given, "what happened:", *report.lines, *report.violations, "again:", again])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,128 @@
+"""Keeps an engine running: opens it, lets it die as the scenario says, and opens the next one."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from datetime import timedelta
+
+from durable.engine import Engine
+from durable.options import Options
+from tests.simulation.audit import audit
+from tests.simulation.loop import Process
+from tests.simulation.scenario import TIMED_FAULTS, Fault
+from tests.simulation.services import Decision, Plain, Register, Shelf
+from tests.simulation.store import FaultyStore, InjectedError
+from tests.simulation.world import SimulatedClock, World
+
+
+class SimulatedEngine(Engine):
+    def __init__(self, world: World, process: Process) -> None:
+        options = Options(
+            inactivity=timedelta(milliseconds=world.scenario.inactivity_ms), resident=world.scenario.resident
+        )
+        super().__init__(":memory:", Plain(world), Shelf(world), Register(), Decision(world), options=options)
+        self._make_store = lambda: FaultyStore(world, process)
+        self._clock = SimulatedClock(world, process)
+        self._chance = world.chance("jitter").random
+        self._entropy = world.chance("ids").randbytes
+
+    def stop(self) -> None:
+        """Let nothing of it go on, as after a crash."""
+        if self._running is not None:
+            self._running.kernel.writer.fail(InjectedError("killed"))
+
+
+class Host:
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self._up = asyncio.Event()
+        self._process: Process | None = None
+        self._engine: SimulatedEngine | None = None
+        self._restart = asyncio.Event()
+        self.closing = False
+
+    async def running(self) -> tuple[Process, Engine]:
+        while True:
+            await self._up.wait()
+            assert self._process is not None
+            assert self._engine is not None
+            if not self._process.dead:
+                return self._process, self._engine
+            await asyncio.sleep(0.01)
+
+    async def run(self) -> None:
+        number = 0
+        while not self.closing:
+            number += 1
+            await self._live(Process(number))
+            audit(self.world)
+            await asyncio.sleep(self.world.chance("downtime").choice((0, 0.01, 1)))
+
+    async def _live(self, process: Process) -> None:
+        self.world.note("open", process.number)
+        engine = SimulatedEngine(self.world, process)
+        self._process, self._engine = process, engine
+        opening = process.begin(engine.__aenter__())
+        await asyncio.wait({opening, process.death}, return_when=asyncio.FIRST_COMPLETED)
+        watching = process.begin(self._watch(engine, process))
+        if not process.dead and opening.exception() is None:
+            self._up.set()
+            restarting = asyncio.ensure_future(self._restart.wait())
+            await asyncio.wait({process.death, restarting}, return_when=asyncio.FIRST_COMPLETED)
+            restarting.cancel()
+        self._up.clear()
+        watching.cancel()
+        if not process.dead:
+            await self._close(engine, process)
+        self._restart.clear()
+        await self._kill(engine, process)
+
+    async def _close(self, engine: SimulatedEngine, process: Process) -> None:
+        self.world.note("close")
+        self.world.counts["restarts"] += 1
+        closing = process.begin(engine.__aexit__())
+        await asyncio.wait({closing, process.death}, return_when=asyncio.FIRST_COMPLETED)
+        if closing.done() and (error := closing.exception()) is not None:
+            self.world.note("close failed", error)
+
+    async def _kill(self, engine: SimulatedEngine, process: Process) -> None:
+        if process.dead:
+            self.world.counts["crashes"] += 1
+        process.mark_dead()
+        self.world.note("dead", process.number)
+        engine.stop()
+        await process.end()
+
+    async def _watch(self, engine: SimulatedEngine, process: Process) -> None:
+        """An engine that stopped is opened again; it may stop only for what was done to it."""
+        pause = 0.005
+        while True:
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.5, 1)
+            with suppress(Exception):
+                if (stopped := engine.door.stopped) is not None:
+                    if not isinstance(stopped, InjectedError):
+                        self.world.violated(f"the engine stopped by itself: {stopped!r}")
+                    return process.mark_dead()
+
+    async def trouble(self) -> None:
+        """Faults that come by the clock."""
+        timed = sorted((each for each in self.world.scenario.faults if each.kind in TIMED_FAULTS), key=_at)
+        for fault in timed:
+            await asyncio.sleep(max(fault.at / 1000 - asyncio.get_running_loop().time(), 0))
+            self.world.note(fault.kind, fault.by)
+            if fault.kind == "jump":
+                self.world.offset_ms += fault.by
+            elif fault.kind == "restart":
+                self._restart.set()
+            elif self._process is not None:
+                self._process.mark_dead()
+
+    def shut(self) -> None:
+        self.closing = True
+        self._restart.set()
+
+
+def _at(fault: Fault) -> int:
+    return fault.at

@@ -1,0 +1,178 @@
+"""Handlers that do what a program says, and leave behind who was there."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from durable import (
+    Context,
+    ObjectContext,
+    ObjectSharedContext,
+    Promise,
+    Saga,
+    Service,
+    State,
+    TerminalError,
+    VirtualObject,
+    Workflow,
+    WorkflowContext,
+    WorkflowSharedContext,
+    gather,
+    handler,
+)
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+
+def milliseconds(number: int) -> timedelta:
+    return timedelta(milliseconds=number)
+
+
+class Job(msgspec.Struct):
+    tag: str
+    program: list[list[Any]]
+
+
+class Work:
+    """A program being done."""
+
+    def __init__(self, world: World, ctx: Context, tag: str) -> None:
+        self.world, self.ctx, self.tag = world, ctx, tag
+
+    async def perform(self, program: list[list[Any]]) -> list[str]:
+        return [await self._command(f"{self.tag}.{n}", *command) for n, command in enumerate(program)]
+
+    async def _command(self, tag: str, kind: str, *rest: Any) -> str:
+        match kind:
+            case "step":
+                return await self._step(tag)
+            case "sleep":
+                await self._sleep(*rest)
+                return "slept"
+            case "both":
+                done, _ = await gather(self._step(tag), self._sleep(*rest))
+                return done
+            case "slow":
+                return await self._slow(tag, *rest)
+            case "awake":
+                awakeable = self.ctx.awakeable(str)
+                await self.ctx.run(f"{tag} publish", self.world.publish, awakeable.id)
+                return await awakeable
+            case "saga":
+                return await self._saga(tag)
+            case _:
+                return await self._other(tag, kind, *rest)
+
+    def _step(self, tag: str) -> Any:
+        return self.ctx.run(tag, self.world.step, self.ctx.invocation_id, tag)
+
+    def _sleep(self, ms: int) -> Any:
+        return self.ctx.sleep(milliseconds(ms))
+
+    async def _slow(self, tag: str, ms: int) -> str:
+        """Whichever comes first; the other is left."""
+        try:
+            return await self._step(tag).or_timeout(milliseconds(ms))
+        except TerminalError as error:
+            if error.status != 408:
+                raise
+            return "timeout"
+
+    async def _saga(self, tag: str) -> str:
+        try:
+            async with Saga() as saga:
+                saga.undo(lambda: self._step(f"{tag} undo"))
+                await self._step(tag)
+                raise TerminalError("no", status=418)
+        except TerminalError as error:
+            if error.status != 418:
+                raise
+            return "undone"
+
+    async def _other(self, tag: str, kind: str, key: str, program: list[list[Any]], delay_ms: int) -> str:
+        if kind == "call":
+            return ",".join(await self.ctx.call(Shelf.work, key, Job(tag, program)))
+        if delay_ms:
+            self.ctx.send_later(milliseconds(delay_ms), Shelf.work, key, Job(tag, program))
+        else:
+            self.ctx.send(Shelf.work, key, Job(tag, program))
+        return "sent"
+
+
+class Plain(Service):
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    @handler
+    async def work(self, ctx: Context, job: Job) -> list[str]:
+        return await Work(self.world, ctx, job.tag).perform(job.program)
+
+
+class Shelf(VirtualObject):
+    log = State(list[str], default=list)
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    @handler
+    async def work(self, ctx: ObjectContext, job: Job) -> list[str]:
+        ctx.set(self.log, [*await ctx.get(self.log), f"+{job.tag}"])
+        try:
+            done = await Work(self.world, ctx, job.tag).perform(job.program)
+        except TerminalError:
+            ctx.set(self.log, [*await ctx.get(self.log), f"-{job.tag}"])
+            raise
+        ctx.set(self.log, [*await ctx.get(self.log), f"-{job.tag}"])
+        return done
+
+    @handler
+    async def read(self, ctx: ObjectSharedContext) -> list[str]:
+        return await ctx.get(self.log)
+
+
+class Register(VirtualObject):
+    """Whose histories must be linearizable."""
+
+    value = State(int, default=int)
+
+    @handler
+    async def get(self, ctx: ObjectSharedContext) -> int:
+        return await ctx.get(self.value)
+
+    @handler
+    async def set(self, ctx: ObjectContext, value: int) -> None:
+        ctx.set(self.value, value)
+
+    @handler
+    async def add(self, ctx: ObjectContext, by: int) -> int:
+        value = await ctx.get(self.value)
+        await ctx.sleep(timedelta(milliseconds=3))  # an attempt may be suspended here, and others wait meanwhile
+        ctx.set(self.value, value + by)
+        return value + by
+
+    @handler
+    async def cas(self, ctx: ObjectContext, change: tuple[int, int]) -> bool:
+        expected, value = change
+        matches = await ctx.get(self.value) == expected
+        if matches:
+            ctx.set(self.value, value)
+        return matches
+
+
+class Decision(Workflow):
+    answer = Promise(str)
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    @handler
+    async def run(self, ctx: WorkflowContext, job: Job) -> list[str]:
+        return [*await Work(self.world, ctx, job.tag).perform(job.program), await ctx.promise(self.answer)]
+
+    @handler
+    async def decide(self, ctx: WorkflowSharedContext, answer: str) -> None:
+        await ctx.promise(self.answer).resolve(answer)

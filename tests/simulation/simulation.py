@@ -1,0 +1,120 @@
+"""One seed, from the first operation to the verdict."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Coroutine, Iterator
+from contextlib import closing, contextmanager
+from itertools import groupby
+from typing import Any, NamedTuple
+
+from durable.core.invocation import Status
+from tests.simulation.audit import audit
+from tests.simulation.client import Customer
+from tests.simulation.host import Host
+from tests.simulation.loop import SimulatedLoop
+from tests.simulation.oracle import judge
+from tests.simulation.scenario import Scenario, scenario
+from tests.simulation.world import World
+
+PATIENCE = 3 * 3600
+"""Simulated seconds until all must be over: the longest of what is asked for, and a clock that fell back an hour."""
+
+
+class Report(NamedTuple):
+    violations: list[str]
+    trace: str
+    """A hash over everything that happened."""
+    lines: list[str]
+    counts: Counter[str]
+
+
+def simulate(what: Scenario | int) -> Report:
+    with silent(), closing(SimulatedLoop()) as loop:
+        return loop.run_until_complete(_simulate(scenario(what) if isinstance(what, int) else what))
+
+
+async def _simulate(what: Scenario) -> Report:
+    world = World(what)
+    host = Host(world)
+    loop = asyncio.get_running_loop()
+    hosting, _ = loop.create_task(host.run()), loop.create_task(_answer(host))
+    trouble = loop.create_task(host.trouble())
+    clients = [
+        loop.create_task(Customer(host, f"client {client}").work(list(operations)))
+        for client, operations in groupby(what.operations, lambda each: each.client)
+    ]
+    await _first(_all_of([*clients, trouble]), world.broken.wait())
+    if not world.violations and (left := [each for each in clients if not each.done()]):
+        world.violated(f"{len(left)} clients never got an answer")
+    await _rest(world)
+    host.shut()
+    await asyncio.wait([hosting], timeout=60)
+    await _clear()
+    if hosting.done() and not hosting.cancelled():
+        hosting.result()
+    audit(world)
+    if not world.violations:
+        judge(world)
+    world.counts["invocations"] = len(world.disk.invocations)
+    return Report(world.violations, world.trace.hexdigest(), world.lines, world.counts)
+
+
+async def _all_of(tasks: list[asyncio.Task[None]]) -> None:
+    await asyncio.gather(*tasks)
+
+
+async def _clear() -> None:
+    """Leave no task behind, be it of a run that was cut short."""
+    for _ in range(100):
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        if not left:
+            return
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+
+
+async def _first(*works: Coroutine[Any, Any, object]) -> None:
+    """Until one of them is over, or patience is; what failed is raised."""
+    tasks = [asyncio.get_running_loop().create_task(work) for work in works]
+    done, left = await asyncio.wait(tasks, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+    for task in left:
+        task.cancel()
+    for task in done:
+        task.result()
+
+
+async def _rest(world: World) -> None:
+    """Wait until every invocation is over."""
+    for _ in range(PATIENCE // 5):
+        left = [row for row in world.disk.invocations.values() if row.status is not Status.COMPLETED]
+        if world.violations or not left:
+            await asyncio.sleep(1)
+            if world.violations or all(row.outcome for row in world.disk.invocations.values()):
+                return
+        await asyncio.sleep(5)
+    for row in left:
+        world.violated(f"{row.request.target} never ended: it is {row.status}")
+
+
+async def _answer(host: Host) -> None:
+    """People complete the awakeables that were given to them."""
+    people: list[asyncio.Task[None]] = []
+    while True:
+        id = await host.world.published.get()
+        person = Customer(host, f"person {len(people)}")
+        people.append(asyncio.get_running_loop().create_task(person.answer_awakeable(id)))
+
+
+@contextmanager
+def silent() -> Iterator[None]:
+    logger = logging.getLogger("durable")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

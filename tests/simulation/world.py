@@ -1,0 +1,155 @@
+"""What is outside the engine and outlives it: the disk, the clock, the people who answer, and what was seen."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from hashlib import sha256
+from random import Random
+from typing import Any
+
+from durable.core.entries import Completed, Run
+from durable.core.ids import read_invocation
+from durable.core.invocation import Invocation
+from durable.core.outcome import Outcome
+from durable.runtime.clock import SystemClock
+from durable.store.memory import MemoryDisk
+from durable.testing.clock import EPOCH_MS
+from tests.simulation.linear import Done
+from tests.simulation.loop import PROCESS, Process
+from tests.simulation.scenario import COMMIT_FAULTS, Fault, Scenario
+
+
+class World:
+    def __init__(self, scenario: Scenario) -> None:
+        self.scenario = scenario
+        self.disk = MemoryDisk(secret=bytes(32))
+        self.offset_ms = 0
+        self.violations: list[str] = []
+        self.broken = asyncio.Event()
+        self.counts: Counter[str] = Counter()
+        self.trace = sha256()
+        self.lines: list[str] = []
+        self.results: dict[str, object] = {}
+        """What a client was told, by the tag of its operation."""
+        self.acknowledged: dict[str, int] = {}
+        """Tags of what was accepted, and when the client knew."""
+        self.registers: dict[str, list[Done]] = {}
+        self.published = asyncio.Queue[str]()
+        self._published: set[str] = set()
+        self.open_steps: dict[tuple[int, str, str], int] = {}
+        self.outcomes: dict[object, Outcome] = {}
+        self.commit_faults = _commit_faults(scenario.faults)
+        self._chances: dict[str, Random] = {}
+        self._events = 0
+
+    # -- chance, time and the trace
+
+    def chance(self, stream: str) -> Random:
+        """One for each who asks, so that leaving one of them out changes little for the others."""
+        if stream not in self._chances:
+            self._chances[stream] = Random(f"{self.scenario.seed} {stream}")
+        return self._chances[stream]
+
+    def wall_ms(self) -> int:
+        return EPOCH_MS + round(asyncio.get_running_loop().time() * 1000) + self.offset_ms
+
+    def event(self) -> int:
+        self._events += 1
+        return self._events
+
+    def note(self, *what: object) -> None:
+        line = f"{asyncio.get_running_loop().time():10.4f}  {' '.join(map(str, what))}"
+        self.trace.update(line.encode())
+        self.lines.append(line)
+
+    def violated(self, what: str) -> None:
+        self.note("VIOLATION", what)
+        self.violations.append(what)
+        self.broken.set()
+
+    def next_commit(self) -> int:
+        self.counts["commits"] += 1
+        return self.counts["commits"]
+
+    # -- what handlers do to the outside
+
+    async def step(self, id: str, tag: str) -> str:
+        process = PROCESS.get()
+        if process.dead:
+            raise asyncio.CancelledError
+        self.note("step", tag)
+        self.counts["steps"] += 1
+        self._check_begun(process, id, tag)
+        self.open_steps[process.number, id, tag] = 1
+        try:
+            chance = self.chance(f"step {tag}")
+            await asyncio.sleep(chance.choice((0, 0, 0.001, 0.02, 0.3)))
+            if chance.random() < 0.1:
+                raise OSError("not yet")
+            return f"did {tag}"
+        finally:
+            del self.open_steps[process.number, id, tag]
+
+    def _check_begun(self, process: Process, id: str, tag: str) -> None:
+        if (process.number, id, tag) in self.open_steps:
+            self.violated(f"two bodies of step {tag} at once")
+        n = self.disk.numbers.get(read_invocation(id))
+        entries = [] if n is None else self.disk.journal(n)
+        asked = {entry.completion for entry in entries if isinstance(entry, Run) and entry.name == tag}
+        if not asked:
+            self.violated(f"the body of step {tag} begins, and its command is not on the disk")
+        if asked & {entry.completion for entry in entries if isinstance(entry, Completed)}:
+            self.violated(f"step {tag} is recorded, and runs again")
+
+    async def publish(self, id: str) -> None:
+        if PROCESS.get().dead:
+            raise asyncio.CancelledError
+        self.note("publish", id)
+        if id not in self._published:
+            self._published.add(id)
+            self.published.put_nowait(id)
+
+    def row(self, id: str) -> Invocation | None:
+        n = self.disk.numbers.get(read_invocation(id))
+        return None if n is None else self.disk.invocations[n]
+
+    # -- what clients were told
+
+    def accepted(self, tag: str, id: str) -> None:
+        self.note("accepted", tag)
+        self.acknowledged.setdefault(tag, self.event())
+        if self.row(id) is None:
+            self.violated(f"{tag} was acknowledged, and is not on the disk")
+
+    def answered(self, tag: str, id: str, result: object) -> None:
+        self.note("answered", tag, result)
+        row = self.row(id)
+        if row is None or row.outcome is None:
+            self.violated(f"{tag} was answered, and its outcome is not on the disk")
+        if self.results.setdefault(tag, result) != result:
+            self.violated(f"{tag} was answered {self.results[tag]!r}, then {result!r}")
+
+
+class SimulatedClock(SystemClock):
+    """The system's clock over simulated time; no alarm rings in a dead process."""
+
+    def __init__(self, world: World, process: Process) -> None:
+        super().__init__()
+        self._world, self._process = world, process
+
+    def now_ms(self) -> int:
+        self._last_ms = max(self._last_ms, self._world.wall_ms())
+        return self._last_ms
+
+    def call_at(self, due_ms: int, callback: Any, /) -> Any:
+        return super().call_at(due_ms, lambda: None if self._process.dead else callback())
+
+
+def _commit_faults(faults: tuple[Fault, ...]) -> dict[int, Fault]:
+    found: dict[int, Fault] = {}
+    for fault in faults:
+        if fault.kind in COMMIT_FAULTS:
+            tries = fault.by if fault.kind == "disk full" else 1
+            found |= dict.fromkeys(range(fault.at, fault.at + tries), fault)
+    return found
