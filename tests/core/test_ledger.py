@@ -32,6 +32,15 @@ def test_an_invocation_that_is_here_is_not_replaced_by_what_the_store_had() -> N
     assert again.invocation.status is Status.RUNNING
 
 
+def test_what_is_changed_under_a_clock_that_stepped_back_is_not_older_than_before() -> None:
+    ledger = a_ledger()
+    resident = accept(ledger)
+
+    ledger.change(resident, status=Status.SUSPENDED, modified_ms=NOW - 60_000)
+
+    assert resident.invocation.modified_ms == NOW
+
+
 def test_a_key_that_is_here_is_not_replaced_by_what_the_store_had() -> None:
     ledger = a_ledger()
     instance = instance_of(ledger)

@@ -190,8 +190,10 @@ class Ledger:
         self.commit.accept(invocation)
         return resident
 
-    def change(self, resident: Resident, /, **fields: object) -> None:
-        fields = {"entries": len(resident.entries), **fields}
+    def change(self, resident: Resident, /, *, modified_ms: int = 0, **fields: object) -> None:
+        # The clock may have stepped back since the last engine ended.
+        modified_ms = max(modified_ms, resident.invocation.modified_ms)
+        fields = {"entries": len(resident.entries), "modified_ms": modified_ms, **fields}
         resident.invocation = msgspec.structs.replace(resident.invocation, **fields)
         resident.number = self.number
         self.commit.change(resident.invocation)
