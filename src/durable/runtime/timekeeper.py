@@ -51,7 +51,7 @@ class Timekeeper:
                 await self._fire_page(due[start : start + PAGE])
                 # Others get their turn; and one page is written while the next one wakes its handlers up.
                 before, last = self._kernel.ledger.number - 1, before
-                await self._kernel.writer.until(last)
+                await self._kernel.writer.until(last, patient=True)
         if timers.wants_refill:
             await self.refill()
 
