@@ -121,7 +121,9 @@ def test_an_engine_is_made_for_a_test_under_pytest_asyncio(tmp_path: Path):
     pytest.importorskip("pytest_asyncio")
     (tmp_path / "shop.py").write_text(SERVICES.format(step="charge"))
     (tmp_path / "test_it.py").write_text(TESTS)
-    (tmp_path / "pytest.ini").write_text("[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = function\npythonpath = .\n")
+    (tmp_path / "pytest.ini").write_text(
+        "[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = function\npythonpath = .\n"
+    )
 
     code, said = run_pytest(tmp_path, "-p", "pytest_asyncio.plugin", "-W", "error")
 

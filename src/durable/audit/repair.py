@@ -59,7 +59,6 @@ def _repair(connection: sqlite3.Connection, path: Path) -> Repaired:
     mended: list[Finding] = []
     found: list[Found] = []
     copy: Path | None = None
-    found: list[Found] = []
     for _ in range(_ROUNDS):
         found = examine(path, rest=lambda _: None)
         chosen = list(_choose(found))

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections.abc import Awaitable, Coroutine, Mapping
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Protocol, TypeVar
 
 from durable.core import entries as e
@@ -22,11 +20,11 @@ from durable.errors import InvocationCancelledError, JournalMismatchError, Suspe
 from durable.machine import Action, Outgoing
 from durable.retry import RetryPolicy
 from durable.runtime.drive import Abandon, Driven
+from durable.runtime.line import current_line
 from durable.runtime.steps import Step
 
 C = TypeVar("C", bound=e.AnyCommand)
 
-_PACKAGE = str(Path(__file__).parent.parent)
 PATIENCE = 100
 """How often a handler may swallow the end of its attempt before it is left standing."""
 
@@ -354,7 +352,7 @@ class Attempt:
         target = self.resident.invocation.request.target
         return JournalMismatchError(
             f"{error}\n"
-            f"  in        {target}, {where or author_line()}\n"
+            f"  in        {target}, {where or current_line()}\n"
             "Code outside ctx.run() must take the same path every time (no clocks, no randomness, no reordered steps); "
             "or the handler was changed while this invocation was under way."
         )
@@ -391,11 +389,3 @@ def _known(seen: int) -> Known:
 
 def _ms(duration: timedelta) -> int:
     return round(duration.total_seconds() * 1000)
-
-
-def author_line() -> str:
-    """The line of the author's code that is being executed."""
-    frame = inspect.currentframe()
-    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
-        frame = frame.f_back
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame else "an unknown line"

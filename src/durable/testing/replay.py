@@ -22,8 +22,9 @@ from durable.core.outcome import Failure, Outcome, Success
 from durable.engine import Bound, bind, directory
 from durable.errors import JournalMismatchError, StoreError, Suspended, TerminalError
 from durable.replacement import REPLACE_STATE
-from durable.runtime.attempt import Attempt, author_line
+from durable.runtime.attempt import Attempt
 from durable.runtime.drive import Driven
+from durable.runtime.line import current_line
 from durable.runtime.steps import Step
 from durable.service import AnyService
 from durable.store import rows
@@ -131,7 +132,7 @@ class _Walker(Attempt):
 
     def _issue(self, command: C) -> C:
         if not self.closed:
-            self.walked.append((command, author_line()))
+            self.walked.append((command, current_line()))
         try:
             return super()._issue(command)
         except Suspended as error:

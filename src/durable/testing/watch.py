@@ -7,7 +7,8 @@ from contextvars import ContextVar
 import msgspec
 
 from durable.machine import Action
-from durable.runtime.attempt import Attempt, author_line
+from durable.runtime.attempt import Attempt
+from durable.runtime.line import current_line
 from durable.runtime.steps import Step
 from durable.testing.faults import Faults
 
@@ -26,7 +27,7 @@ running: ContextVar[Watched | None] = ContextVar("running", default=None)
 
 def watch(faults: Faults, attempt: Attempt, step: Step) -> None:
     """Let it say which one it is while it runs, and fail as it was told to."""
-    step.action = _said(faults.around(step), Watched(attempt.handler, step.name, author_line()))
+    step.action = _said(faults.around(step), Watched(attempt.handler, step.name, current_line()))
 
 
 def _said(action: Action, watched: Watched) -> Action:

@@ -1,0 +1,16 @@
+"""Which line of the author's code is being executed."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+
+_PACKAGE = str(Path(__file__).parent.parent)
+
+
+def current_line() -> str:
+    """The nearest one that is not ours, also if it is in an installed package."""
+    frame = inspect.currentframe()
+    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame else "an unknown line"
