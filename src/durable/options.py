@@ -57,9 +57,10 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
                 raise ValueError(f"{name} must be an int of at least 1, got {count!r}")
         if self.durability not in get_args(Durability):
             raise ValueError(f"durability is one of {', '.join(get_args(Durability))}, got {self.durability!r}")
-        strict: object = self.strict
-        if not isinstance(strict, bool | None):
-            raise TypeError(f"strict is a bool, got {strict!r}; write strict=True")
+        for name in ("strict",):
+            flag: object = getattr(self, name)
+            if flag is not None and not isinstance(flag, bool):
+                raise TypeError(f"{name} is True or False, got {flag!r}")
         check_policy(self.retry)
         check_text(self.version, "the version of your code", LONGEST_NAME)
 

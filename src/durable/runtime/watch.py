@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import inspect
 import logging
 import os
 import random
@@ -21,6 +22,7 @@ import uuid
 import warnings
 from collections.abc import Callable, Coroutine, Generator
 from concurrent.futures import ThreadPoolExecutor
+from operator import attrgetter
 from pathlib import Path
 from types import CodeType, CoroutineType, FrameType, TracebackType
 from typing import Any, NamedTuple, TypeVar
@@ -59,7 +61,7 @@ _STEP = "which happens again on every attempt; do it in a step: `await ctx.run(n
 _BUILTINS: dict[object, Mistake] = {
     **_all("time.time time.time_ns time.monotonic", (time.time, time.time_ns, time.monotonic), _CLOCK),
     **_all("time.monotonic_ns", (time.monotonic_ns,), _CLOCK),
-    **_all("datetime.now datetime.utcnow", (datetime.datetime.now, datetime.datetime.utcnow), _CLOCK),
+    **_all("datetime.now datetime.utcnow", attrgetter("now", "utcnow")(datetime.datetime), _CLOCK),
     **_all("datetime.today date.today", (datetime.datetime.today, datetime.date.today), _CLOCK),
     **_all("random.random random.getrandbits", (random.random, random.getrandbits), _ANEW),
     **_all("os.urandom", (os.urandom,), _ANEW),
@@ -88,7 +90,7 @@ def is_authors(file: str) -> bool:
 
 def author_line() -> str | None:
     """The line of the author's code that the event loop, or a thread, executes."""
-    frame: FrameType | None = sys._getframe(1)
+    frame = inspect.currentframe()
     while frame is not None and not is_authors(frame.f_code.co_filename):
         frame = None if frame.f_code.co_filename in _LOOPS else frame.f_back
     return _place(frame) if frame else None
