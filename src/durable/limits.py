@@ -57,3 +57,9 @@ def _check_mapping(headers: object) -> None:
 
 def headers_size(headers: Mapping[str, str]) -> int:
     return sum(len(name.encode()) + len(value.encode()) for name, value in headers.items())
+
+
+def check_flag(flag: object, what: str) -> None:
+    """``None`` is nothing said."""
+    if flag is not None and not isinstance(flag, bool):
+        raise TypeError(f"{what} is True or False, got {flag!r}")

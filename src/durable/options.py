@@ -9,7 +9,7 @@ from typing import Literal, get_args
 import msgspec
 
 from durable.errors import DurableError
-from durable.limits import LONGEST_NAME, check_text
+from durable.limits import LONGEST_NAME, check_flag, check_text
 from durable.retry import HANDLER_RETRIES, RetryPolicy, check_policy
 
 Durability = Literal["power", "process"]
@@ -57,10 +57,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
                 raise ValueError(f"{name} must be an int of at least 1, got {count!r}")
         if self.durability not in get_args(Durability):
             raise ValueError(f"durability is one of {', '.join(get_args(Durability))}, got {self.durability!r}")
-        for name in ("strict",):
-            flag: object = getattr(self, name)
-            if flag is not None and not isinstance(flag, bool):
-                raise TypeError(f"{name} is True or False, got {flag!r}")
+        check_flag(self.strict, "strict")
         check_policy(self.retry)
         check_text(self.version, "the version of your code", LONGEST_NAME)
 

@@ -10,7 +10,7 @@ from typing import TypedDict
 
 import msgspec
 
-from durable.limits import check_text
+from durable.limits import check_flag, check_text
 from durable.retry import RetryPolicy, check_policy
 
 SERVICE_NAME = re.compile(r"(?!restate$)[a-zA-Z_][a-zA-Z0-9_.-]*")
@@ -72,8 +72,8 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True):
                 f"journal_retention ({self.journal_retention}) is longer than retention ({self.retention}); "
                 "a journal goes with the record of its invocation"
             )
-        _check_flag(self.private, "private")
-        _check_flag(self.strict_idempotency, "strict_idempotency")
+        check_flag(self.private, "private")
+        check_flag(self.strict_idempotency, "strict_idempotency")
         _check_mapping(self.metadata)
         for name, value in self.metadata.items():
             check_text(name, "the name of metadata")
@@ -150,11 +150,6 @@ def _check_retention(retention: object, what: str) -> None:
         raise TypeError(f"{what} is a timedelta, got {retention!r}; write timedelta(days=1)")
     if retention < timedelta(0):
         raise ValueError(f"{what} cannot be negative, got {retention}")
-
-
-def _check_flag(flag: object, what: str) -> None:
-    if flag is not None and not isinstance(flag, bool):
-        raise TypeError(f"{what} is True or False, got {flag!r}")
 
 
 def _check_mapping(metadata: object) -> None:
