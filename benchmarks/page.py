@@ -20,9 +20,10 @@ _HEAD = """# Benchmarks
 Made by `make bench`, which measures all of this again. What is measured, why it costs what it costs, and what to make
 of it is in [performance](../performance.md).
 
-Measured on {machine.when}: {machine.processors} processors, {machine.system}, Python {machine.python}, SQLite
-{machine.sqlite}. Every commit is synced to the disk, ours and theirs. Contestants take turns, and every figure is the
-median of the rounds with the least and the most: on a shared machine the ratios say more than the figures.
+Last measured on {machine.when}, some parts earlier that day: {machine.processors} processors, {machine.system}, Python
+{machine.python}, SQLite {machine.sqlite}. Every commit is synced to the disk, ours and theirs. Contestants take turns,
+and every figure is the median of the rounds with the least and the most: on a shared machine the ratios say more than
+the figures.
 
 ## Targets
 

@@ -42,6 +42,12 @@ def test_a_file_is_read_whatever_its_name_is(tmp_path: Path) -> None:
     assert (main(["lint", str(tmp_path)]), main(["lint", str(tmp_path / "script")])) == (0, 1)
 
 
+def test_a_form_feed_ends_no_line(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("\f\n" + WRONG.replace("time.time()", "time.time()  # noqa: DUR001"))
+
+    assert main(["lint", str(tmp_path)]) == 0
+
+
 @pytest.mark.parametrize("place", [".venv", "node_modules", "src/.cache"])
 def test_what_is_not_the_authors_is_left_alone(tmp_path: Path, place: str) -> None:
     (tmp_path / place).mkdir(parents=True)

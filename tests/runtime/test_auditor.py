@@ -165,3 +165,17 @@ async def test_a_disk_in_memory_is_audited_as_the_file_that_it_stands_for() -> N
     engine.disk.timers.clear()
 
     assert {finding.invariant for finding in (await engine.audit()).findings} == {"I9"}
+
+
+async def test_an_audit_that_cannot_begin_stops_nothing(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def refuse(work: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("durable.runtime.beside.run_in_thread", refuse)
+    async with Filed(path, Options(audit=HOUR)) as engine:
+        await engine.skip(HOUR)
+
+        await engine.send(Cart.add, "alice", 1)  # raises if the engine has stopped
+    assert "can't start new thread" in caplog.text

@@ -86,6 +86,19 @@ async def test_whoever_waits_for_a_commit_is_told_that_the_disk_is_full(engine: 
     assert [type(each) for each in told] == [DiskFullError, DiskFullError]
 
 
+async def test_whoever_asks_again_for_what_is_not_on_the_disk_is_told_again(engine: FullEngine) -> None:
+    again = Steps.work.options(idempotency_key="k")
+    engine.full_store.full = True
+
+    for _ in range(2):
+        with pytest.raises(DiskFullError, match="send it again with the same idempotency key"):
+            await engine.call(again, 1)
+
+    engine.full_store.full = False
+    await engine.skip(LONG)
+    assert (await engine.call(again, 1), engine.steps.done) == (1, [1])
+
+
 ASKED: list[Callable[[FullEngine, str], Awaitable[object]]] = [
     lambda engine, id: engine.call(Counter.add, "other", 1),
     lambda engine, id: engine.send(Counter.add, "other", 1),

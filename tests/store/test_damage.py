@@ -10,6 +10,7 @@ from durable.core.invocation import Status
 from durable.core.outcome import Failure, Success
 from durable.errors import DamagedError, DiskFullError, StoreError
 from durable.store.connection import pragma
+from durable.store.queries import QUERIES
 from durable.store.sqlite import SQLiteStore
 from tests.store.files import execute, flip, setting
 from tests.store.samples import CART, accepting, id_of, invocation
@@ -161,3 +162,12 @@ async def test_damage_to_the_structure_is_found_after_a_crash(sqlite: SQLiteStor
 
     with pytest.raises(DamagedError, match="cannot be opened: its structure is damaged; restore it from a backup"):
         await sqlite.open()
+
+
+async def test_a_database_that_cannot_be_read_is_named(
+    sqlite: SQLiteStore, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(QUERIES, "state", "SELECT * FROM gone WHERE service = ? AND key = ?")
+
+    with pytest.raises(StoreError, match=f"^{path}: OperationalError: no such table"):
+        await sqlite.load_instance(CART)

@@ -67,4 +67,9 @@ class Found(NamedTuple):
 
 
 def found(invariant: str, subject: str, explanation: str, remedy: Remedy | None = None) -> Found:
-    return Found(Finding(invariant, subject, explanation, remedy is not None), remedy)
+    return Found(Finding(invariant, _shown(subject), _shown(explanation), remedy is not None), remedy)
+
+
+def _shown(text: str) -> str:
+    """Damaged text is read as it is, and can neither be printed nor sent so."""
+    return text.encode("utf-8", "backslashreplace").decode()

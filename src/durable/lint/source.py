@@ -17,7 +17,7 @@ class Source:
     def __init__(self, path: str, text: str) -> None:
         """:class:`SyntaxError` or :class:`ValueError` if it is no Python."""
         self.path = path
-        self.lines = text.splitlines()
+        self.lines = re.split(r"\r\n|\r|\n", text)  # as ast counts them
         self.tree = ast.parse(text, path)
         self._meanings = dict(_imported(self.tree))
         self._parents = {child: node for node in ast.walk(self.tree) for child in ast.iter_child_nodes(node)}

@@ -75,6 +75,9 @@ class Auditor:
         except (StoreError, EngineStoppedError) as error:
             log.warning("the database could not be audited: %s", error)
             return
+        except Exception:  # no thread can be started, say: what mends nothing must not stop anything either
+            log.exception("the database could not be audited")
+            return
         if unattended:
             self._tell(msgspec.structs.replace(found, findings=(*found.findings, *unattended)))
 

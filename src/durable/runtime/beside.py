@@ -16,6 +16,8 @@ from durable.threads import run_in_thread
 
 T = TypeVar("T")
 
+_CLOSED = "the engine was closed meanwhile: open it again, and repeat what it was asked for"
+
 
 class Beside:
     def __init__(self, kernel: Kernel, path: Path | None) -> None:
@@ -33,6 +35,8 @@ class Beside:
             raise StoreError("this engine keeps nothing in a file: there is nothing to read")
         path = self._path
         await self._kernel.writer.until(self._kernel.ledger.number - 1)
+        if self._closing.is_set():
+            raise EngineStoppedError(_CLOSED)
         task = asyncio.get_running_loop().create_task(run_in_thread(partial(work, path, self._rest)))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -46,4 +50,4 @@ class Beside:
 
     def _rest(self, seconds: float) -> None:
         if self._closing.wait(seconds):
-            raise EngineStoppedError("it was closed meanwhile")
+            raise EngineStoppedError(_CLOSED)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import os
 from pathlib import Path
 
-_PACKAGE = str(Path(__file__).parent.parent)
+_PACKAGE = str(Path(__file__).parent.parent) + os.sep
 
 
 def current_line() -> str:

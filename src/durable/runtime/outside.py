@@ -300,6 +300,8 @@ class Outside:
             await self._kernel.durable(resident)
             return outcome
         self._check_running(_UNKNOWN)
+        if self.full is not None and resident.number > self._kernel.writer.durable:
+            raise unsure(self.full)
         id = resident.invocation.id
         watcher: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         watchers = self._watchers.setdefault(id, [])

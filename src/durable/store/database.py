@@ -199,8 +199,10 @@ class Database:
         """Whether a reader kept it from finishing. It never waits for one."""
         connection = self._connection
         connection.execute("PRAGMA busy_timeout=0").fetchall()
-        ((busy, pages, moved),) = connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchall()
-        connection.execute(f"PRAGMA busy_timeout={BUSY_MS}").fetchall()
+        try:
+            ((busy, pages, moved),) = connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchall()
+        finally:
+            connection.execute(f"PRAGMA busy_timeout={BUSY_MS}").fetchall()
         return bool(busy) or moved < pages
 
     def end(self) -> None:

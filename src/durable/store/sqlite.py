@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
 
@@ -113,10 +114,12 @@ class SQLiteStore:
             raise
 
     async def load(self, id: InvocationId, /) -> Loaded | None:
-        return await self._loads.get(id)
+        with self._named_errors():
+            return await self._loads.get(id)
 
     async def load_instance(self, instance: InstanceId, /) -> LoadedInstance:
-        return await self._instance_loads.get(instance)
+        with self._named_errors():
+            return await self._instance_loads.get(instance)
 
     async def running(self, *, after: int, limit: int) -> list[tuple[int, InvocationId]]:
         return await self._run(self._database.running, after, limit)
@@ -152,8 +155,14 @@ class SQLiteStore:
             raise StoreError(f"{self._path} is not open; open it first")
         self._lock.check()
         self._database.check()
-        try:
+        with self._named_errors():
             return await self._writer.run(function, *args, **kwargs)
+
+    @contextmanager
+    def _named_errors(self) -> Generator[None]:
+        """SQLite's errors name no file, and say nothing of what to do."""
+        try:
+            yield
         except StoreError:
             raise
         except Exception as error:

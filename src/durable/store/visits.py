@@ -20,12 +20,14 @@ class Visits(Generic[K, V]):
     ) -> None:
         self._read, self._visit = read, visit
         self._asked: dict[K, asyncio.Future[V]] = {}
-        self._task: asyncio.Task[None] | None = None
+        self._tasks = set[asyncio.Task[None]]()  # or nobody keeps them
 
     async def get(self, key: K) -> V:
         """What ``read`` returns, or raises, for ``key``."""
         if not self._asked:
-            self._task = asyncio.get_running_loop().create_task(self._go(), name="durable.visit")
+            task = asyncio.get_running_loop().create_task(self._go(), name="durable.visit")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
         if key not in self._asked:
             self._asked[key] = asyncio.get_running_loop().create_future()
         return await asyncio.shield(self._asked[key])
