@@ -193,6 +193,17 @@ def test_what_a_killed_backup_left_is_in_nobodys_way(planter: Planter) -> None:
     assert [path.name for path in planter.path.parent.glob("backup*")] == ["backup"]
 
 
+def test_two_backups_to_one_target_do_not_mix(planter: Planter) -> None:
+    target = planter.path.with_name("backup")
+
+    def another(seconds: float) -> None:
+        with pytest.raises(StoreError, match=r"in use: process \d+ holds .*backup\.partial\.lock"):
+            backup(planter.path, target)
+
+    assert backup(planter.path, target, rest=another).clean
+    assert [path.name for path in planter.path.parent.glob("backup*")] == ["backup"]
+
+
 async def test_an_engine_in_memory_has_no_file_to_back_up(tmp_path: Path) -> None:
     async with TestEngine(Echo()) as engine:
         with pytest.raises(StoreError, match="keeps nothing in a file"):

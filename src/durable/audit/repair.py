@@ -14,7 +14,7 @@ from durable.audit.finding import Finding, Found, Reindex
 from durable.core.invocation import Commit
 from durable.errors import StoreError
 from durable.store import rows
-from durable.store.connection import configure, connect, create_file, transaction
+from durable.store.connection import configure, connect, create_file, is_full, transaction
 from durable.store.lock import Lock
 from durable.store.place import check_place, database_path
 from durable.store.queries import QUERIES
@@ -35,7 +35,7 @@ def repair(path: Path) -> Repaired:
     """:class:`StoreError` if an engine has the database, or it cannot be read as one of ours."""
     path = database_path(path)
     if not path.exists():
-        raise StoreError(f"{path} is not there")
+        raise StoreError(f"{path} is not there; name the database of an engine")
     check_place(path)
     lock = Lock(path.with_name(f"{path.name}.lock"))
     lock.acquire()
@@ -43,7 +43,9 @@ def repair(path: Path) -> Repaired:
         with closing(connect(path)) as connection:
             return _repair(connection, path)
     except (sqlite3.Error, UnicodeError) as error:
-        raise StoreError(f"{path} cannot be repaired: {error}; restore it from a backup") from error
+        full = isinstance(error, sqlite3.Error) and is_full(error)
+        advice = "make room on its disk, and repair it again" if full else "restore it from a backup"
+        raise StoreError(f"{path} cannot be repaired: {error}; {advice}") from error
     finally:
         lock.release()
 
@@ -73,7 +75,12 @@ def _repair(connection: sqlite3.Connection, path: Path) -> Repaired:
                 _apply(connection, each)
         mended += [each.finding for each in chosen]
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-    return Repaired(tuple(mended), tuple(each.finding for each in found), copy)
+    return Repaired(tuple(mended), tuple(_left(each.finding) for each in found), copy)
+
+
+def _left(finding: Finding) -> Finding:
+    """Repaired it is not: where a table is damaged, nothing is that follows from it."""
+    return msgspec.structs.replace(finding, repairable=False)
 
 
 def _choose(found: Iterable[Found]) -> Iterator[Found]:

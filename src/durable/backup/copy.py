@@ -12,6 +12,7 @@ from durable.audit import Audit, audit
 from durable.audit.auditor import Rest
 from durable.errors import DamagedError, StoreError
 from durable.store.connection import connect_to_read, create_file, sync_directory
+from durable.store.lock import Lock
 from durable.store.schema import recognise
 
 # 4 MB: milliseconds, in which no other thread of this process runs.
@@ -22,9 +23,12 @@ _PAGES = 1_000
 def partial(target: Path) -> Generator[Path]:
     """A file beside ``target`` to write to. It gets its name once it is whole and synced; else nothing is left."""
     path = target.with_name(f"{target.name}.partial")
-    _remove(path)
-    create_file(path)
+    lock_path = path.with_name(f"{path.name}.lock")
+    lock = Lock(lock_path)  # two copies to one target must not become one
+    lock.acquire()
     try:
+        _remove(path)
+        create_file(path)
         yield path
         _sync(path)
         if target.exists():
@@ -33,6 +37,8 @@ def partial(target: Path) -> Generator[Path]:
         sync_directory(target.parent)
     finally:
         _remove(path)
+        _remove(lock_path)
+        lock.release()
 
 
 def copy(source: Path, target: Path, rest: Rest) -> None:
