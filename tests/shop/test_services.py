@@ -286,6 +286,7 @@ async def test_an_order_cancelled_before_it_is_paid_cannot_be_paid_any_more():
         await run.cancel()
         await engine.settle()
 
+        assert [await each.status() for each in (checkout, run)] == ["completed"] * 2
         assert [await failure(each) for each in (checkout, run)] == [(409, "cancelled")] * 2
         assert await decision(engine, OrderFulfillmentWorkflow.on_approve, "o-1") == (409, "the order is closed")
         assert await engine.call(SHOW_BASKET, "alice") == ["laptop"]

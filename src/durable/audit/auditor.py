@@ -45,7 +45,8 @@ def examine(path: Path, *, overdue_ms: int | None = None, thorough: bool = True,
                 return []
             return list(inspect(connection, overdue_ms=overdue_ms, thorough=thorough, rest=rest))
     except (sqlite3.Error, UnicodeError) as error:  # what SQLite says of a damaged schema may be no text
-        raise StoreError(f"{path} cannot be read: {error}") from error
+        advice = "if it is damaged, restore it from a backup" if path.exists() else "name the database of an engine"
+        raise StoreError(f"{path} cannot be read: {error}; {advice}") from error
 
 
 def inspect(connection: sqlite3.Connection, *, overdue_ms: int | None, thorough: bool, rest: Rest) -> Iterator[Found]:
