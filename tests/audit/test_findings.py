@@ -8,7 +8,6 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-import anyio
 import msgspec
 import pytest
 
@@ -184,18 +183,6 @@ FINDINGS: dict[str, tuple[str, str, Plant]] = {
     "index gone": ("structure", "belongs to the schema, and is missing", execute("DROP INDEX invocation_due")),
     "foreign table": ("structure", "another program made it", execute("CREATE TABLE notes (x)")),
 }
-
-
-@pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Database:
-    database = Database(tmp_path_factory.mktemp("audit"))
-    anyio.run(database.fill)
-    return database
-
-
-@pytest.fixture
-def planter(database: Database, tmp_path: Path) -> Planter:
-    return Planter(database.copy(tmp_path), database.halves[0].ids)
 
 
 def test_what_an_engine_wrote_is_clean(database: Database) -> None:

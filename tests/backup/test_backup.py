@@ -11,7 +11,6 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
-import anyio
 import pytest
 
 from durable import Context, Engine, Options, Service, StoreError, handler
@@ -21,7 +20,6 @@ from durable.cli import main
 from durable.errors import DamagedError
 from durable.testing import TestEngine
 from tests.audit.planting import Planter
-from tests.runtime.damage import Database
 
 PADDING = "x" * 2_000
 
@@ -30,18 +28,6 @@ class Echo(Service):
     @handler
     async def say(self, ctx: Context, text: str) -> str:
         return await ctx.run("think", str, text)
-
-
-@pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Database:
-    database = Database(tmp_path_factory.mktemp("backup"))
-    anyio.run(database.fill)
-    return database
-
-
-@pytest.fixture
-def planter(database: Database, tmp_path: Path) -> Planter:
-    return Planter(database.copy(tmp_path), database.halves[0].ids)
 
 
 class Load:

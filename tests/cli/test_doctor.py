@@ -7,12 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-import anyio
 import pytest
 
 from durable import Engine
 from durable.audit import audit
+from durable.audit.finding import INVARIANTS
 from durable.cli import main
+from durable.cli.show import ADVICE
 from durable.core.invocation import Commit, Status
 from durable.core.outcome import Success
 from tests.audit.planting import Planter
@@ -43,18 +44,6 @@ MENDED = {
 
 
 FAR = 1 << 50
-
-
-@pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Database:
-    database = Database(tmp_path_factory.mktemp("doctor"))
-    anyio.run(database.fill)
-    return database
-
-
-@pytest.fixture
-def planter(database: Database, tmp_path: Path) -> Planter:
-    return Planter(database.copy(tmp_path), database.halves[0].ids)
 
 
 def doctor(path: Path, *options: str) -> int:
@@ -193,3 +182,15 @@ def test_without_a_command_it_says_how_it_is_used(capsys: pytest.CaptureFixture[
 
     assert exit.value.code == 2
     assert "usage: durable" in capsys.readouterr().err
+
+
+def test_there_is_advice_for_every_invariant() -> None:
+    assert ADVICE.keys() == INVARIANTS.keys()
+
+
+def test_a_file_that_is_not_there_is_named_with_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", str(tmp_path / "x.db")]) == 2
+
+    said = capsys.readouterr().err
+    assert said.startswith("durable doctor: ")
+    assert said.endswith("unable to open database file; name the database of an engine\n")

@@ -10,7 +10,7 @@ from durable.audit import Finding
 from durable.audit.finding import INVARIANTS
 from durable.cli.command import CLEAN, FOUND
 
-_ADVICE = {
+ADVICE = {
     "structure": "restore the last backup; until then, keep a copy of the file and its -wal",
     "checksum": "restore the last backup, or live with it: an engine leaves the damaged row alone, and goes on",
     "I2": "restore the last backup, or purge the invocation if it has completed",
@@ -33,7 +33,7 @@ def findings(path: str | os.PathLike[str], found: Sequence[Finding]) -> int:
     for finding in found:
         print(f"\n{finding}")
         print(f"  must be  {INVARIANTS[finding.invariant]}")
-        print(f"  do       {'repair it' if finding.repairable else _ADVICE[finding.invariant]}")
+        print(f"  do       {'repair it' if finding.repairable else ADVICE[finding.invariant]}")
     return FOUND
 
 

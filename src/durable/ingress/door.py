@@ -10,6 +10,9 @@ from durable.core.outcome import Outcome
 from durable.errors import DiskFullError
 from durable.runtime.outside import Accepted, Called, Peeked, Services, Submission
 
+FULL = "the disk is full: nothing new is accepted until there is room"
+"""Of the health of an engine that still answers."""
+
 
 class Door(Protocol):
     """The verbs of an engine. Cancelling an ``await`` of one has no effect on the invocation.

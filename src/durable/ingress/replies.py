@@ -11,6 +11,7 @@ from starlette.responses import Response
 from durable.core.outcome import Failure, Outcome
 from durable.errors import DamagedError, DiskFullError
 from durable.ingress.bodies import TooLarge
+from durable.ingress.door import FULL
 from durable.ingress.refusal import Refusal
 from durable.runtime.outside import Accepted
 
@@ -60,7 +61,7 @@ def looked_up(id: str) -> Response:
 
 def healthy(services: Iterable[str], full: DiskFullError | None) -> Response:
     """200 also while the disk is full: whoever restarted the engine then would end what it still can do."""
-    refusing = {} if full is None else {"message": "the disk is full: nothing new is accepted until there is room"}
+    refusing = {} if full is None else {"message": FULL}
     return _json(200, {"services": list(services), **refusing}, {})
 
 

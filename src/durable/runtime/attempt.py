@@ -47,7 +47,10 @@ class Host(Protocol):
 
     def flush_soon(self, attempt: Attempt, /) -> None: ...
 
-    def watch(self, attempt: Attempt, step: Step, /) -> None: ...
+    def on_step(self, attempt: Attempt, step: Step, /) -> None:
+        """A step was issued, and will begin."""
+        ...
+
     def begin(self, attempt: Attempt, command: e.Run, step: Step, /) -> None:
         """Start the body of a step, once everything decided so far is on the disk."""
         ...
@@ -173,7 +176,7 @@ class Attempt:
         command = self._issue(e.Run(completion, name))
         if self.journal.notified(completion) is None:
             step = Step(name, action, retry)
-            self._host.watch(self, step)
+            self._host.on_step(self, step)
             self._unbegun.append((command, step))
         return One(completion)
 

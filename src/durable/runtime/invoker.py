@@ -171,9 +171,6 @@ class Invoker:
         if not attempt.closed and not attempt.flushing.locked() and not self.flush_now(attempt):
             self._spawn(self.flush(attempt))
 
-    def watch(self, attempt: Attempt, step: Step, /) -> None:
-        self.on_step(attempt, step)
-
     def begin(self, attempt: Attempt, command: e.Run, step: Step, /) -> None:
         attempt.steps.add(step)
         # In the context of the handler, which is no longer the current one when the decision is on the disk.

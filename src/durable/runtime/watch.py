@@ -30,10 +30,10 @@ from typing import Any, NamedTuple, TypeVar
 import anyio
 
 from durable.action import in_a_step
+from durable.runtime.line import PACKAGE
 
 T = TypeVar("T")
 
-_PACKAGE = str(Path(__file__).parent.parent) + os.sep
 _LIBRARIES = tuple(sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib"))
 _LOOPS = tuple(module.__file__ for module in (asyncio.base_events, asyncio.events, asyncio.runners))
 _CHANCE = (random.__file__, uuid.__file__, secrets.__file__)
@@ -85,7 +85,7 @@ _DROPPED: object = getattr(vars(warnings).get("_warn_unawaited_coroutine"), "__c
 
 def is_authors(file: str) -> bool:
     """Whether it is neither Python's, nor ours, nor of an installed package."""
-    return not file.startswith((_PACKAGE, *_LIBRARIES, "<frozen "))
+    return not file.startswith((PACKAGE, *_LIBRARIES, "<frozen "))
 
 
 def author_line() -> str | None:
@@ -183,7 +183,7 @@ class Watched(Coroutine[Any, Any, T]):
 def _culprit(frame: FrameType | None) -> FrameType | None:
     """The author's frame that a library's call is made for; none if we, or the logging of something, make it."""
     while frame is not None and not is_authors(file := frame.f_code.co_filename):
-        if file.startswith((_PACKAGE, os.path.dirname(logging.__file__))):
+        if file.startswith((PACKAGE, os.path.dirname(logging.__file__))):
             return None
         frame = frame.f_back
     return frame

@@ -19,7 +19,7 @@ from durable.testing.audit import audit_disk
 from durable.testing.clock import TestClock
 from durable.testing.crash import CrashingStore
 from durable.testing.faults import Faults
-from durable.testing.watch import watch
+from durable.testing.running import say_running
 
 
 class TestEngine(Engine):
@@ -52,7 +52,7 @@ class TestEngine(Engine):
         self._make_store = self._open_store
         self.faults = Faults()
         """What goes wrong with its steps: nothing, unless it is told to."""
-        self._on_step = partial(watch, self.faults)
+        self._on_step = partial(say_running, self.faults)
 
     @property
     def commits(self) -> int:

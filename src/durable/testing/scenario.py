@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import inspect
-import os
 from collections.abc import Awaitable, Callable, Iterator
-from pathlib import Path
 from typing import TypeVar, cast
 
 import msgspec
 
 from durable.options import Options
+from durable.runtime.line import PACKAGE
 from durable.service import AnyService
 from durable.testing.engine import TestEngine
-from durable.testing.watch import running
+from durable.testing.running import running
 
 T = TypeVar("T")
 
-_PACKAGE = str(Path(__file__).parent.parent) + os.sep
 _SHOWN = 3
 
 
@@ -163,6 +161,6 @@ def _where() -> str:
     frame = inspect.currentframe()
     for _ in range(2):  # this function, and the scene's
         frame = frame.f_back if frame is not None else None
-    while frame is not None and frame.f_back is not None and not frame.f_back.f_code.co_filename.startswith(_PACKAGE):
+    while frame is not None and frame.f_back is not None and not frame.f_back.f_code.co_filename.startswith(PACKAGE):
         frame = frame.f_back
     return f"{frame.f_code.co_filename}:{frame.f_lineno}, outside of any step" if frame else "an unknown line"

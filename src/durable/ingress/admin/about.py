@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from durable.ingress.admin import replies
 from durable.ingress.admin.door import Administered
+from durable.ingress.door import FULL
 
 # Of Restate's admin API, which it counts: what is here is the same in all of them.
 _VERSIONS = {"min_admin_api_version": 2, "max_admin_api_version": 4}
@@ -25,7 +26,7 @@ def release() -> str:
 async def health(engine: Administered, request: Request) -> Response:
     engine.door.handlers()  # raises if the engine does not run
     if engine.door.full is not None:
-        return replies.found({"message": "the disk is full: nothing new is accepted until there is room"})
+        return replies.found({"message": FULL})
     return replies.empty(200)
 
 

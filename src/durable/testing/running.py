@@ -13,7 +13,7 @@ from durable.runtime.steps import Step
 from durable.testing.faults import Faults
 
 
-class Watched(msgspec.Struct, frozen=True):
+class RunningStep(msgspec.Struct, frozen=True):
     """A step that runs."""
 
     handler: str
@@ -22,17 +22,17 @@ class Watched(msgspec.Struct, frozen=True):
     """The file and line of its ``ctx.run``."""
 
 
-running: ContextVar[Watched | None] = ContextVar("running", default=None)
+running: ContextVar[RunningStep | None] = ContextVar("running", default=None)
 
 
-def watch(faults: Faults, attempt: Attempt, step: Step) -> None:
+def say_running(faults: Faults, attempt: Attempt, step: Step) -> None:
     """Let it say which one it is while it runs, and fail as it was told to."""
-    step.action = _said(faults.around(step), Watched(attempt.handler, step.name, current_line()))
+    step.action = _said(faults.around(step), RunningStep(attempt.handler, step.name, current_line()))
 
 
-def _said(action: Action, watched: Watched) -> Action:
+def _said(action: Action, step: RunningStep) -> Action:
     async def act() -> bytes:
-        token = running.set(watched)
+        token = running.set(step)
         try:
             return await action()
         finally:
