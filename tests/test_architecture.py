@@ -12,12 +12,12 @@ PACKAGE = Path(__file__).parents[1] / "src" / "durable"
 
 # Left to right: a module may import from its own ring and from those before it.
 RINGS = (
-    "errors flaw limits retry serde shape outcome options",
+    "errors flaw flow limits retry serde shape outcome options",
     "core",
     "action threads service handlers settings signature state misuse futures combinators machine context saga client "
     "openapi generic replacement",
     "store runtime audit backup",
-    "engine",
+    "engine limiting",
     "ingress http testing cli lint __main__",
 )
 RING = {room: number for number, rooms in enumerate(RINGS) for room in rooms.split()}

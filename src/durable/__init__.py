@@ -26,10 +26,12 @@ from durable.errors import (
     InvocationNotReadyError,
     JournalMismatchError,
     PayloadError,
+    QueueFullError,
     RetryableError,
     StoreError,
     TerminalError,
 )
+from durable.flow import Limit, Rate
 from durable.futures import CallFuture, DurableFuture
 from durable.generic import generic
 from durable.options import Options
@@ -68,11 +70,14 @@ __all__ = [
     "InvocationCancelledError",
     "InvocationNotReadyError",
     "JournalMismatchError",
+    "Limit",
     "ObjectContext",
     "ObjectSharedContext",
     "Options",
     "PayloadError",
     "Promise",
+    "QueueFullError",
+    "Rate",
     "RetryPolicy",
     "RetryableError",
     "Saga",

@@ -15,6 +15,7 @@ import msgspec
 from durable.audit import Audit
 from durable.backup import backup
 from durable.client import Client, Invocation
+from durable.core import lifecycle
 from durable.core.ids import InvocationId, write_invocation
 from durable.core.invocation import Kind, derived_id
 from durable.core.ledger import Rule
@@ -23,6 +24,7 @@ from durable.core.outcome import Failure
 from durable.errors import EngineStoppedError
 from durable.futures import check_duration
 from durable.handlers import Handler, check_handler
+from durable.limiting import Limits, declared_limits
 from durable.machine import Machine
 from durable.misuse import check_engine
 from durable.options import Options
@@ -32,6 +34,7 @@ from durable.runtime.attempt import Attempt
 from durable.runtime.auditor import Auditor
 from durable.runtime.beside import Beside
 from durable.runtime.clock import Clock, SystemClock
+from durable.runtime.gatekeeper import Gatekeeper
 from durable.runtime.invoker import Invoker, Runnable
 from durable.runtime.kernel import Kernel
 from durable.runtime.outside import HandlerInfo, Outside, Services, Submission
@@ -163,6 +166,11 @@ class Engine(Client):
         return None if restored_ms is None else datetime.fromtimestamp(restored_ms / 1000, UTC)
 
     @property
+    def limits(self) -> Limits:
+        """What may run, start and wait, and how much does; while the engine is open."""
+        return Limits(self._open.gatekeeper, self.door.check_running)
+
+    @property
     def last_audit(self) -> Audit | None:
         """What the last audit found; ``None`` before the first."""
         return self._open.auditor.last
@@ -189,6 +197,9 @@ class _Running:
             self.invoker = Invoker(self.kernel, _runnables(self._bound), self._chance, options)
             self.invoker.entropy = entropy
             self.timekeeper = Timekeeper(self.kernel)
+            declared = declared_limits((each.handler for each in self._bound.values()), options.limits)
+            self.gatekeeper = Gatekeeper(self.kernel, declared, lambda: self.invoker.attempts, self.invoker.suspend)
+            self.kernel.on_room = self.gatekeeper.arm
             self.outside = Outside(self.kernel, self.invoker.new_id, _services(self._bound), version=options.version)
             self.kernel.on_start, self.kernel.on_wake = self.invoker.start, self.invoker.wake
             self.kernel.on_halt = self.invoker.halt
@@ -209,6 +220,7 @@ class _Running:
             await self.beside.close()
             await self.retention.errand.close()
             await self.timekeeper.errand.close()
+            await self.gatekeeper.errand.close()
             await self.invoker.close()
             await self.kernel.writer.close()
         finally:
@@ -219,6 +231,7 @@ class _Running:
         moving = (
             self.invoker.busy
             or self.timekeeper.errand.busy
+            or self.gatekeeper.errand.busy
             or self.retention.errand.busy
             or self.auditor.errand.busy
             or self.kernel.residency.loading
@@ -228,6 +241,7 @@ class _Running:
     async def recover(self) -> None:
         """Start what was under way when the last engine ended."""
         await self.timekeeper.refill()
+        await self.gatekeeper.open()
         after, ids = 0, list[InvocationId]()
         while page := await self._store.running(after=after, limit=_RECOVERY_PAGE):
             ids += [id for _, id in page]
@@ -235,6 +249,7 @@ class _Running:
         for start in range(0, len(ids), _RECOVERY_PAGE):
             await asyncio.gather(*(self._start(id) for id in ids[start : start + _RECOVERY_PAGE]))
         self.timekeeper.arm()
+        self.gatekeeper.arm()
         self.retention.arm()
         self.auditor.arm()
 
@@ -242,7 +257,8 @@ class _Running:
         async with self.kernel.residency.hold(lambda: (id,)):
             resident = self.kernel.ledger.find(id)
             if resident is not None:  # one that cannot be read is left alone
-                self.invoker.start(resident)
+                lifecycle.recover(self.kernel.ledger, resident, self.kernel.clock.now_ms())
+                self.kernel.act()
 
     def _stopped(self, error: BaseException) -> None:
         self.outside.stop(error)
@@ -285,6 +301,7 @@ def _rule(handler: Handler[..., object]) -> Rule:
         journal_retention_ms=_ms(settings.journal_retention) if shorter else None,
         strict_idempotency=settings.strict_idempotency,
         idempotency_retention_ms=_ms(settings.idempotency_retention),
+        limit=settings.limit,
     )
 
 
@@ -316,5 +333,7 @@ def _submission(
         identity=handler.identity,
         idempotency_key=outgoing.idempotency_key,
         delay=delay,
+        limit_key=outgoing.limit_key,
+        priority=outgoing.priority,
         attach=handler.attach,
     )

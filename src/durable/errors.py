@@ -93,6 +93,15 @@ class InvocationStateError(TerminalError):
         super().__init__(message, status=status)
 
 
+class QueueFullError(TerminalError):
+    """As many wait as a limit's ``queue`` lets: the request was not accepted; status 429."""
+
+    def __init__(self, message: str, *, retry_after: timedelta) -> None:
+        super().__init__(message, status=429)
+        self.retry_after = retry_after
+        """When it may be worth to send it again."""
+
+
 class RetryableError(DurableError):
     """Ends this attempt; the next one starts after ``retry_after``, or when the retry policy says."""
 

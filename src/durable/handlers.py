@@ -13,6 +13,7 @@ from durable.core.entries import Target
 from durable.core.invocation import Kind
 from durable.errors import PayloadError
 from durable.flaw import refused
+from durable.flow import Limit, check_limit_key, check_priority, no_named_limit
 from durable.limits import LONGEST_KEY, check_headers, check_text
 from durable.machine import Machine, Outgoing
 from durable.misuse import not_a_handler
@@ -46,6 +47,8 @@ class Handler(Generic[Args, R_co]):
     headers: Mapping[str, str] = {}
     idempotency_key: str | None = None
     attach: bool = False
+    limit_key: str | None = None
+    priority: int = 0
     media_type: str | None = None
     """Of its input over HTTP, if that does not follow from its type."""
 
@@ -66,12 +69,16 @@ class Handler(Generic[Args, R_co]):
         headers: Mapping[str, str] | None = None,
         identity: str | None = None,
         attach: bool | None = None,
+        limit_key: str | None = None,
+        priority: int | None = None,
     ) -> Self:
         """The same handler, to be called with these options; ``None`` leaves one as it is.
 
         Calls with the same ``idempotency_key`` are one call, and have one result. ``identity`` is for a client that has
         authenticated somebody; inside a handler the identity of its own caller travels by itself. With ``attach`` the
         call of a workflow's run that was invoked before waits for that one's outcome, instead of being refused.
+        ``limit_key`` says whose part of the handler's named limit it counts for: ``acme``, or ``acme/eu``. Each
+        ``priority`` from 0 to 9 is served twice as often as the one below, while both wait.
         """
         if attach and self.kind is not Kind.WORKFLOW:
             raise ValueError(f"{self} is not the run of a workflow; to attach to a call, repeat its idempotency key")
@@ -81,7 +88,11 @@ class Handler(Generic[Args, R_co]):
             raise ValueError("an idempotency key cannot be empty")
         if identity is not None:
             identity = check_text(identity, "an identity", LONGEST_KEY)
+        if limit_key is not None and self.settings.limit is None:
+            raise ValueError(no_named_limit(self))
         bound = copy(self)
+        bound.limit_key = self.limit_key if limit_key is None else check_limit_key(limit_key)
+        bound.priority = self.priority if priority is None else check_priority(priority)
         bound.idempotency_key = self.idempotency_key if idempotency_key is None else idempotency_key
         bound.headers = self.headers if headers is None else check_headers(headers)
         bound.identity = self.identity if identity is None else identity
@@ -135,6 +146,10 @@ class Handler(Generic[Args, R_co]):
     @property
     def strict_idempotency(self) -> bool:
         return self.settings.strict_idempotency
+
+    def bounds(self) -> Limit | None:
+        """What its own keywords allow it."""
+        return self._declared.bounds(f"handler/{self.service}/{self.name}")
 
     @property
     def input_type(self) -> object:
@@ -190,7 +205,15 @@ class Handler(Generic[Args, R_co]):
         except TypeError as error:
             raise TypeError(f"{self}() {error}") from error
         payload = encode(value, _Part("input", self))
-        return Outgoing(self.target(key), payload, self.headers, self.idempotency_key, self.attach)
+        return Outgoing(
+            target=self.target(key),
+            payload=payload,
+            headers=self.headers,
+            idempotency_key=self.idempotency_key,
+            attach=self.attach,
+            limit_key=self.limit_key,
+            priority=self.priority,
+        )
 
     def target(self, key: str | None, /) -> Target:
         """Where a call goes; :class:`TypeError` if it has a key too much or too little."""

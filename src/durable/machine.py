@@ -26,6 +26,9 @@ class Outgoing(msgspec.Struct, frozen=True, gc=False):
     idempotency_key: str | None = None
     attach: bool = False
     """Whether the call of a workflow's run that was invoked before waits for that one's outcome."""
+    limit_key: str | None = None
+    """Whose part of the handler's named limit it counts for."""
+    priority: int = 0
 
 
 class Machine(Notified, Protocol):

@@ -9,6 +9,7 @@ from typing import Literal, get_args
 import msgspec
 
 from durable.errors import DurableError
+from durable.flow import Limit, check_limits
 from durable.limits import LONGEST_NAME, check_flag, check_text
 from durable.retry import HANDLER_RETRIES, RetryPolicy, check_policy
 
@@ -38,6 +39,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """For handlers and services that do not say. Not read from the environment."""
     version: str = ""
     """Of your code: recorded with every invocation that is accepted."""
+    limits: tuple[Limit, ...] = ()
+    """What may run, start and wait, beside what handlers say of themselves. Not read from the environment."""
     durability: Durability = "power"
     """What acknowledged work survives: ``"process"`` syncs nothing, and a power cut takes the last seconds with it."""
 
@@ -59,12 +62,13 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(f"durability is one of {', '.join(get_args(Durability))}, got {self.durability!r}")
         check_flag(self.strict, "strict")
         check_policy(self.retry)
+        check_limits(self.limits)
         check_text(self.version, "the version of your code", LONGEST_NAME)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str], /) -> Options:
         """The defaults, but for what the environment says; a variable that makes no sense is a ``DurableError``."""
-        names = {f"DURABLE_{name.upper()}": name for name in cls.__struct_fields__ if name != "retry"}
+        names = {f"DURABLE_{name.upper()}": name for name in cls.__struct_fields__ if name not in ("retry", "limits")}
         said = {name: environment[variable] for variable, name in names.items() if variable in environment}
         try:
             return msgspec.convert(said, cls, strict=False)

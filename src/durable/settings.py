@@ -10,6 +10,7 @@ from typing import TypedDict
 
 import msgspec
 
+from durable.flow import Limit, Rate, check_limit_name
 from durable.limits import check_flag, check_text
 from durable.retry import RetryPolicy, check_policy
 
@@ -34,6 +35,8 @@ class ServiceKeywords(TypedDict, total=False):
     """Whether it can be called by handlers only."""
     strict_idempotency: bool
     """Whether another input under the same idempotency key is refused; otherwise it gets the first one's outcome."""
+    limit: str
+    """The named limit that its calls count for, each with the ``limit_key`` of its caller."""
     metadata: Mapping[str, str]
     """For people and tools; the engine does not read it."""
 
@@ -43,6 +46,14 @@ class HandlerKeywords(ServiceKeywords, total=False):
 
     name: str
     """On the wire; otherwise the method's."""
+    concurrency: int
+    """How many of its calls run at once."""
+    rate: Rate
+    """How many of its calls start."""
+    queue: int
+    """How many of its calls may wait for their turn."""
+    hold: bool
+    """Whether a call that waits keeps its slot."""
 
 
 class Declaration(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +66,11 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True):
     journal_retention: timedelta | None = None
     private: bool | None = None
     strict_idempotency: bool | None = None
+    limit: str | None = None
+    concurrency: int | None = None
+    rate: Rate | None = None
+    queue: int | None = None
+    hold: bool | None = None
     metadata: Mapping[str, str] = {}
 
     def __post_init__(self) -> None:
@@ -72,6 +88,9 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True):
                 f"journal_retention ({self.journal_retention}) is longer than retention ({self.retention}); "
                 "a journal goes with the record of its invocation"
             )
+        check_limit_name(self.limit)
+        check_flag(self.hold, "hold")
+        self.bounds("handler/any/any")
         check_flag(self.private, "private")
         check_flag(self.strict_idempotency, "strict_idempotency")
         _check_mapping(self.metadata)
@@ -80,8 +99,14 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True):
             check_text(value, f"metadata {name!r}")
         msgspec.structs.force_setattr(self, "metadata", dict(self.metadata))
 
+    def bounds(self, pattern: str) -> Limit | None:
+        """As a limit for ``pattern``, if there are any."""
+        if self.concurrency is None and self.rate is None and self.queue is None:
+            return None
+        return Limit(pattern, self.concurrency, self.rate, self.queue, bool(self.hold))
+
     def over(self, general: Declaration) -> Declaration:
-        """This, and where it says nothing, ``general``; but for the name, which is never another's."""
+        """This, and where it says nothing, ``general``; but for the name and the bounds, which are never another's."""
         retention = self.retention if self.retention is not None else general.retention
         journal = self.journal_retention if self.journal_retention is not None else general.journal_retention
         if journal is not None and retention is not None:
@@ -98,6 +123,11 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True):
             strict_idempotency=(
                 general.strict_idempotency if self.strict_idempotency is None else self.strict_idempotency
             ),
+            limit=self.limit or general.limit,
+            concurrency=self.concurrency,
+            rate=self.rate,
+            queue=self.queue,
+            hold=self.hold,
             metadata={**general.metadata, **self.metadata},
         )
 
@@ -112,6 +142,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     journal_retention: timedelta = _DAY
     private: bool = False
     strict_idempotency: bool = True
+    limit: str | None = None
+    """The named limit that its calls count for."""
     metadata: Mapping[str, str] = {}
 
     @classmethod
@@ -127,6 +159,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             journal_retention=journal,
             private=bool(declared.private),
             strict_idempotency=declared.strict_idempotency is not False,
+            limit=declared.limit,
             metadata=declared.metadata,
         )
 

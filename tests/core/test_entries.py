@@ -81,8 +81,10 @@ def test_a_command_shows_what_the_handler_chose() -> None:
 def test_a_command_shows_its_target_as_a_path() -> None:
     command = Call(1, ADD, b"2", {}, None, id_of(1))
 
-    shown = "Call(completion=1, target=Cart/mary/add, payload=b'2', headers={}, idempotency_key=None, attach=False)"
-    assert str(command) == shown
+    assert str(command) == (
+        "Call(completion=1, target=Cart/mary/add, payload=b'2', headers={}, idempotency_key=None, attach=False, "
+        "limit_key=None, priority=0)"
+    )
 
 
 def test_a_target_without_a_key_is_a_shorter_path() -> None:

@@ -15,10 +15,12 @@ from durable import (
     Context,
     DurableError,
     Engine,
+    Limit,
     ObjectContext,
     ObjectSharedContext,
     Options,
     Promise,
+    Rate,
     RetryPolicy,
     Service,
     State,
@@ -123,6 +125,7 @@ class Half:
 
     async def fill(self, settle: Callable[[], Awaitable[None]]) -> None:
         engine, name = self._engine, self.name
+        await engine.limits.put(Limit(f"key/Cart/{name}", rate=Rate(1000, timedelta(seconds=1), burst=9)))
         done = await engine.send(Task.step.options(idempotency_key=name), name)
         await done.result()
         await engine.call(Cart.add, name, 3)
@@ -256,6 +259,8 @@ ROWS = {
     "listener": "key = 'victim'",
     "waiter": "id = :waits",
     "timer": "n = (SELECT n FROM invocation WHERE id = :work)",
+    "flow_limit": "pattern = 'key/Cart/victim'",
+    "rate": "path = 'key/Cart/victim'",
 }
 """One of the victim's in each table."""
 

@@ -12,6 +12,8 @@ from durable.store.schema import APPLICATION_ID, STEPS, migrate
 from durable.store.sqlite import SQLiteStore
 from tests.store.files import execute, read, setting, unlink, write
 
+NOW = len(STEPS)
+
 
 async def refused(path: Path, match: str) -> None:
     """Opening fails, and leaves every byte as it was."""
@@ -25,9 +27,9 @@ async def refused(path: Path, match: str) -> None:
 
 async def test_a_newer_schema_is_refused(sqlite: SQLiteStore, path: Path) -> None:
     await sqlite.close()
-    execute(path, "PRAGMA user_version=7")
+    execute(path, "PRAGMA user_version=77")
 
-    await refused(path, "schema version 7, and this release knows versions up to 2; install")
+    await refused(path, f"schema version 77, and this release knows versions up to {len(STEPS)}; install")
 
 
 @pytest.mark.parametrize("identity", ["PRAGMA user_version=0", "PRAGMA application_id=4711"])
@@ -62,12 +64,14 @@ async def test_a_failed_migration_leaves_the_rows_as_they_were(sqlite: SQLiteSto
     before = read(path)
 
     with closing(connect(path)) as connection:
-        with pytest.raises(StoreError, match="from schema version 2 to 3 and is unchanged: no such table: nowhere"):
+        with pytest.raises(
+            StoreError, match=f"from schema version {NOW} to {NOW + 1} and is unchanged: no such table: nowhere"
+        ):
             migrate(connection, path, steps)
         assert not connection.in_transaction
 
     assert read(path) == before
-    assert execute(path, "PRAGMA user_version") == [(2,)]
+    assert execute(path, "PRAGMA user_version") == [(NOW,)]
 
 
 async def test_a_migration_upgrades_in_one_transaction_and_keeps_a_copy(sqlite: SQLiteStore, path: Path) -> None:
@@ -79,8 +83,8 @@ async def test_a_migration_upgrades_in_one_transaction_and_keeps_a_copy(sqlite: 
         migrate(connection, path, steps)
         migrate(connection, path, steps)
 
-    copy = path.with_name("db.v2")
-    assert execute(path, "PRAGMA user_version") == [(4,)]
+    copy = path.with_name(f"db.v{NOW}")
+    assert execute(path, "PRAGMA user_version") == [(NOW + 2,)]
     assert execute(path, "SELECT value, note FROM state") == [(b"1", "a;b")]
     assert execute(copy, "SELECT value FROM state") == [(b"1",)]
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600

@@ -58,7 +58,8 @@ def inspect(connection: sqlite3.Connection, *, overdue_ms: int | None, thorough:
             try:
                 page = next(pages, None)
             except (sqlite3.DatabaseError, UnicodeError) as error:
-                yield from _unreadable(error)
+                if not (reader.older and "no such" in str(error)):  # it has nothing of the kind
+                    yield from _unreadable(error)
                 break
             if page is None:
                 break
@@ -83,6 +84,8 @@ def _looks(connection: sqlite3.Connection, reader: Reader, overdue_ms: int | Non
     yield partial(sweep.invocations, reader)
     for table in ("state", "promise"):
         yield partial(sweep.named, reader, table)
+    yield partial(_once, sweep.limits, reader)
+    yield partial(_once, sweep.rates, reader)
 
 
 def _once(check: Callable[[T], Iterator[Found]], on: T) -> Iterator[list[Found]]:

@@ -10,8 +10,10 @@ from durable.core.entries import Entry
 from durable.core.ids import InvocationId, write_invocation
 from durable.core.invocation import Invocation
 from durable.core.ledger import Resident
+from durable.store.connection import pragma
 from durable.store.queries import QUERIES, parse, read
 from durable.store.rows import Row, read_invocation, read_journal
+from durable.store.schema import STEPS
 
 _COLUMNS = QUERIES["invocation"].removeprefix("SELECT ").partition("\nFROM ")[0]
 
@@ -19,6 +21,8 @@ RULES = parse(read("rules.sql", "durable.audit"))
 ORPHANS = parse(read("orphans.sql", "durable.audit"))
 LOOKUPS = parse(read("lookups.sql", "durable.audit").format(columns=_COLUMNS))
 _NAMED = {**QUERIES, **LOOKUPS}
+_BEFORE_LIMITS = {name: sql.replace("entries, lane, holds", "entries, NULL, 0") for name, sql in _NAMED.items()}
+"""The same, of a database that no newer engine has opened yet."""
 
 MOST = 1000
 """Findings of one rule: a thousand of a kind say no more than a hundred thousand."""
@@ -29,9 +33,12 @@ class Reader:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        self.older = pragma(connection, "user_version") != len(STEPS)
+        """Whether it has fewer columns and tables than the queries name."""
+        self._named = _BEFORE_LIMITS if "lane" not in _columns(connection) else _NAMED
 
     def rows(self, query: str, *parameters: object) -> list[Row]:
-        return self._connection.execute(_NAMED[query], parameters).fetchall()
+        return self._connection.execute(self._named[query], parameters).fetchall()
 
     def ask(self, sql: str, *parameters: object) -> list[Row]:
         return self._connection.execute(sql, parameters).fetchall()
@@ -57,6 +64,10 @@ class Reader:
     def resident(self, id: InvocationId) -> Resident | None:
         invocation = self.invocation(id)
         return None if invocation is None else Resident(invocation, self.journal(invocation), [])
+
+
+def _columns(connection: sqlite3.Connection) -> set[str]:
+    return {name for (name,) in connection.execute("SELECT name FROM pragma_table_info('invocation')")}
 
 
 def name_of(id: object, otherwise: str = "an invocation without an id") -> str:

@@ -11,7 +11,7 @@ FROM invocation WHERE (status = 'completed') <> (outcome IS NOT NULL)
 -- Whoever has started on a key holds it.
 SELECT id, 'it is ' || status || ', but another invocation stands before it in the line of key ' || service || '/' || key
 FROM invocation AS one
-WHERE place IS NOT NULL AND status IN ('running', 'backing-off', 'suspended', 'paused') AND EXISTS (
+WHERE place IS NOT NULL AND status IN ('ready', 'running', 'backing-off', 'suspended', 'paused') AND EXISTS (
     SELECT 1 FROM invocation AS other WHERE other.service = one.service AND other.key = one.key
     AND other.place IS NOT NULL AND other.status <> 'completed' AND other.place < one.place)
 
@@ -44,6 +44,15 @@ SELECT id, 'it is suspended, and waits for nothing' FROM invocation WHERE status
 SELECT id, 'it waits for its turn on a key, and is ' || kind FROM invocation
 WHERE status = 'pending' AND kind <> 'exclusive'
 
+-- I9_no_lane --
+-- Nobody lets in what stands in no lane.
+SELECT id, 'it is ready, and stands in no lane' FROM invocation WHERE status = 'ready' AND lane IS NULL
+
+-- I9_foreign_lane --
+-- It would count as waiting for ever.
+SELECT id, 'it is ' || status || ', and stands in the lane ' || lane FROM invocation
+WHERE lane IS NOT NULL AND status NOT IN ('ready', 'pending')
+
 -- I9_overdue_start --
 -- Of a running engine, whose timers are at most a moment late.
 SELECT id, 'it is ' || status || ', and its time was ' || ((?1 - due_ms) / 1000) || ' seconds ago or more'
@@ -57,7 +66,7 @@ FROM timer CROSS JOIN invocation USING (n) WHERE timer.due_ms < ?1
 -- I13_status --
 -- Nothing moves what has another one.
 SELECT id, 'its status is ' || quote(status) || ', which none is' FROM invocation
-WHERE status NOT IN ('scheduled', 'pending', 'running', 'backing-off', 'suspended', 'paused', 'completed')
+WHERE status NOT IN ('scheduled', 'pending', 'ready', 'running', 'backing-off', 'suspended', 'paused', 'completed')
 
 -- I13_expiry --
 -- What is kept without an end is never forgotten; what is not completed must not be.

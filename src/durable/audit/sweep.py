@@ -62,3 +62,17 @@ def named(reader: Reader, table: str) -> Iterator[Page]:
         if len(page) < PAGE:
             return
         after = tuple(page[-1][:3])
+
+
+def limits(reader: Reader) -> Iterator[Found]:
+    for row in reader.rows("limits"):
+        try:
+            rows.read_limit(row)
+        except DamagedError as error:
+            yield found("checksum", f"limit {row[0]}", str(error))
+
+
+def rates(reader: Reader) -> Iterator[Found]:
+    for path, next_start_us, crc in reader.rows("rates"):
+        if not rows.read_rates([(path, next_start_us, crc)]):
+            yield found("checksum", f"rate {path}", "it is not what was written: the next start is let in at once")

@@ -121,6 +121,8 @@ def _request(ledger: Ledger, resident: Resident, command: e.Call | e.Send) -> Re
     return msgspec.structs.replace(
         rule.request(command.target, command.payload, command.headers, command.idempotency_key),
         identity=resident.invocation.request.identity,
+        limit=rule.limit_of(command.limit_key),
+        priority=command.priority,
         caller=caller,
         invoked_by=resident.invocation.id,
         version=resident.invocation.request.version,

@@ -93,9 +93,9 @@ def kill(ledger: Ledger, resident: Resident, now_ms: int) -> None:
     _refuse_completed(resident)
     family, _ = _family(ledger, resident)
     for each in family:
-        started = each.invocation.status not in (Status.SCHEDULED, Status.PENDING)
+        end = lifecycle.remove if lifecycle.waits_to_start(each.invocation) else lifecycle.complete
         ledger.effects.append(Stop(each))
-        (lifecycle.complete if started else lifecycle.remove)(ledger, each, KILLED, now_ms)
+        end(ledger, each, KILLED, now_ms)
 
 
 def _family(ledger: Ledger, root: Resident) -> tuple[list[Resident], list[InvocationId]]:
@@ -127,10 +127,11 @@ def pause(ledger: Ledger, resident: Resident, now_ms: int) -> None:
     status = resident.invocation.status
     if status is Status.PAUSED:
         return
-    if status not in (Status.RUNNING, Status.BACKING_OFF):
+    resumes = status is Status.READY and not lifecycle.waits_to_start(resident.invocation)
+    if status not in (Status.RUNNING, Status.BACKING_OFF) and not resumes:
         raise InvocationStateError(f"The invocation '{_name(resident)}' is not running, cannot be paused.")
     ledger.effects.append(Stop(resident))
-    ledger.change(resident, status=Status.PAUSED, due_ms=None, modified_ms=now_ms)
+    ledger.change(resident, status=Status.PAUSED, due_ms=None, lane=None, modified_ms=now_ms)
 
 
 def resume(ledger: Ledger, resident: Resident, now_ms: int) -> None:
@@ -138,11 +139,11 @@ def resume(ledger: Ledger, resident: Resident, now_ms: int) -> None:
     status = resident.invocation.status
     if status is Status.COMPLETED:
         raise InvocationStateError(f"The invocation '{_name(resident)}' is completed, cannot be resumed.")
-    if status in (Status.SCHEDULED, Status.PENDING):
+    if lifecycle.waits_to_start(resident.invocation):
         raise InvocationStateError(
             f"The invocation '{_name(resident)}' is either inboxed or scheduled, cannot be resumed.", status=425
         )
-    if status is not Status.RUNNING:
+    if status not in (Status.RUNNING, Status.READY):
         ledger.change(resident, attempts=0, failing_since_ms=None, failure=None)
         lifecycle.start(ledger, resident, now_ms)
 
@@ -158,7 +159,7 @@ class Restart(NamedTuple):
 def plan_restart(ledger: Ledger, resident: Resident, order: Order) -> Restart:
     """Keep the journal's entries up to and with ``from_entry``, where 0 is the input, and the answers to them."""
     invocation, name = resident.invocation, _name(resident)
-    if invocation.status in (Status.SCHEDULED, Status.PENDING):
+    if lifecycle.waits_to_start(invocation):
         raise InvocationStateError(
             f"The invocation '{name}' cannot be restarted because it's not running yet.", status=425
         )

@@ -77,6 +77,8 @@ class Call(Question, frozen=True, tag="call"):
     idempotency_key: str | None
     invocation_id: InvocationId
     attach: bool = False
+    limit_key: str | None = None
+    priority: int = 0
 
 
 class Send(Command, frozen=True, tag="send"):
@@ -87,6 +89,8 @@ class Send(Command, frozen=True, tag="send"):
     idempotency_key: str | None
     invocation_id: InvocationId
     due_ms: int | None
+    limit_key: str | None = None
+    priority: int = 0
 
 
 class GetState(Command, frozen=True, tag="get"):

@@ -11,6 +11,7 @@ from durable.core import ids
 from durable.core.entries import Entry, Target
 from durable.core.ids import InvocationId
 from durable.core.outcome import Failure, Outcome
+from durable.flow import Limit
 
 InstanceId = tuple[str, str]
 """A service and a key."""
@@ -25,6 +26,8 @@ class Status(StrEnum):
     """Its time has not come."""
     PENDING = "pending"
     """It waits for its turn on its key."""
+    READY = "ready"
+    """It may run as soon as its limits let it."""
     RUNNING = "running"
     """It has an attempt in memory, or will have one as soon as the engine is open."""
     BACKING_OFF = "backing-off"
@@ -71,6 +74,9 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=Fal
     restarted_from: InvocationId | None = None
     seed: InvocationId | None = None
     """Whose randomness it repeats: that of the invocation it was restarted from."""
+    limit: str | None = None
+    """Name and key of the named limit that it counts for: ``tenant/acme``."""
+    priority: int = 0
 
 
 def derived_id(
@@ -124,6 +130,10 @@ class Invocation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """How many its journal held when this row was written; it may have grown, and never shrinks by itself."""
     detached: bool = False
     """Whether its caller ended without waiting for it: by now another invocation may have the caller's id."""
+    lane: str | None = None
+    """Where it waits for its limits, while it is ready; or will, once it has its key."""
+    holds: bool = False
+    """Whether it keeps slots while it does not run."""
 
 
 class Timer(NamedTuple):
@@ -153,6 +163,16 @@ class LoadedInstance(msgspec.Struct):
     listeners: dict[str, list[Caller]]
 
 
+class Flow(msgspec.Struct):
+    """What the store knows of limits."""
+
+    limits: list[Limit]
+    rates: dict[str, float]
+    """As ``Commit.rates``."""
+    lanes: list[tuple[str, Status, int]]
+    """How many stand in each, ready or pending."""
+
+
 class Commit:
     """What one transaction writes. Many decisions share one: a later write of the same row replaces the earlier."""
 
@@ -161,9 +181,11 @@ class Commit:
         "changed",
         "entries",
         "forgotten",
+        "limits",
         "listeners",
         "promises",
         "purged",
+        "rates",
         "state",
         "timers",
         "waiters",
@@ -184,6 +206,10 @@ class Commit:
         """Who else wants the outcome of an invocation."""
         self.listeners: dict[tuple[str, str, str, Caller], bool] = {}
         """Who waits for a promise: service, key, name, caller."""
+        self.limits: dict[str, Limit | None] = {}
+        """By pattern; ``None`` removes."""
+        self.rates: dict[str, float | None] = {}
+        """Per path, when the next start would be if starts came evenly; ``None`` removes."""
         self.purged: list[int] = []
         """Numbers of invocations that go, with all that hangs off them, before anything else is written."""
         self.forgotten: list[int] = []

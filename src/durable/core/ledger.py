@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from durable.core.admission import Admission
 from durable.core.awaits import Await
 from durable.core.entries import Attach, Call, Completed, Entry, GetPromise, Notification, Signalled, Sleep, Target
 from durable.core.ids import CANCEL, InvocationId
@@ -39,6 +40,12 @@ class Rule(NamedTuple):
     strict_idempotency: bool = True
     idempotency_retention_ms: int | None = None
     """If a call with an idempotency key is kept for another time than the others."""
+    limit: str | None = None
+    """The named limit that its calls count for."""
+
+    def limit_of(self, limit_key: str | None) -> str | None:
+        """Name and key of what a call counts for."""
+        return self.limit if self.limit is None or limit_key is None else f"{self.limit}/{limit_key}"
 
     def request(
         self, target: Target, payload: bytes, headers: Mapping[str, str], idempotency_key: str | None
@@ -153,6 +160,7 @@ class Ledger:
         self.damaged: dict[InvocationId, str] = {}
         """Invocations that are in the store and cannot be read, and why: nobody moves them, and their ids are taken."""
         self.timers = Timers()
+        self.admission = Admission()
         self.commit = Commit()
         self.effects: list[Effect] = []
         self.number = 1
@@ -194,8 +202,11 @@ class Ledger:
         # The clock may have stepped back since the last engine ended.
         modified_ms = max(modified_ms, resident.invocation.modified_ms)
         fields = {"entries": len(resident.entries), "modified_ms": modified_ms, **fields}
-        resident.invocation = msgspec.structs.replace(resident.invocation, **fields)
+        before = resident.invocation
+        resident.invocation = after = msgspec.structs.replace(before, **fields)
         resident.number = self.number
+        if self.admission.active:
+            self.admission.changed_status(before, after)
         self.commit.change(resident.invocation)
 
     def append(self, resident: Resident, entry: Entry) -> bool:

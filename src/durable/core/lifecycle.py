@@ -14,6 +14,7 @@ from typing import NamedTuple
 from durable.core.entries import Attach, Call, Completed, GetPromise, Notification, Signalled, Sleep
 from durable.core.ids import CANCEL, InvocationId
 from durable.core.invocation import Caller, InstanceId, Invocation, Kind, Request, Status, Timer, instance_id
+from durable.core.lanes import Lane, LaneKey, Meter, Mode
 from durable.core.ledger import Done, Ledger, Resident, Start, Wake
 from durable.core.outcome import Failure, Outcome, Success
 from durable.retry import RetryPolicy
@@ -34,14 +35,14 @@ def accept_needs(request: Request, id: InvocationId) -> Iterator[Needed]:
 
 
 def accept(ledger: Ledger, request: Request, id: InvocationId, now_ms: int, due_ms: int | None) -> Resident:
-    """A new invocation: it starts, waits for its key, or waits for its time."""
+    """A new invocation: it starts, or waits for its key, its limits or its time."""
     ledger.last_n += 1
     scheduled = due_ms is not None and due_ms > now_ms
     invocation = Invocation(
         n=ledger.last_n,
         id=id,
         request=request,
-        status=Status.SCHEDULED if scheduled else Status.RUNNING,
+        status=Status.SCHEDULED if scheduled else Status.PENDING,
         created_ms=now_ms,
         modified_ms=now_ms,
         due_ms=due_ms if scheduled else None,
@@ -71,9 +72,67 @@ def notify(ledger: Ledger, resident: Resident, entry: Notification, now_ms: int)
 
 
 def start(ledger: Ledger, resident: Resident, now_ms: int) -> None:
-    """From suspended, backing off or paused: a new attempt."""
-    ledger.change(resident, status=Status.RUNNING, due_ms=None, awaiting=None, modified_ms=now_ms)
+    """From suspended, backing off or paused: a new attempt, as soon as its limits let it."""
+    kept = resident.invocation.id in ledger.admission.slots
+    _admit(ledger, resident, Mode.HOLDER if kept else Mode.RESUME, now_ms)
+
+
+def waits_to_start(invocation: Invocation) -> bool:
+    """Whether it has never run."""
+    if invocation.status is Status.READY and invocation.lane is not None:
+        return LaneKey.read(invocation.lane).mode is Mode.START
+    return invocation.status in (Status.SCHEDULED, Status.PENDING)
+
+
+def recover(ledger: Ledger, resident: Resident, now_ms: int) -> None:
+    """It was running when the last engine ended: it goes on, unless fewer may run by now."""
+    invocation, admission = resident.invocation, ledger.admission
+    lane = admission.lane_of(invocation.request, Mode.RESUME) if admission.active else None
+    if lane is not None and any(meter.full for meter in lane.meters):
+        ledger.change(resident, status=Status.READY, lane=lane.text, holds=False, modified_ms=now_ms)
+        return
+    if lane is not None:
+        admission.recover(invocation)
     ledger.effects.append(Start(resident))
+
+
+def no_room(ledger: Ledger, request: Request, now_ms: int) -> Meter | None:
+    """Whose line is full, if a new invocation would have to wait in it."""
+    if not ledger.admission.active:
+        return None
+    exclusive = request.kind is Kind.EXCLUSIVE
+    key_free = not exclusive or not ledger.instances[instance_id(request.target)].lock
+    return ledger.admission.full(request, now_ms, key_free=key_free)
+
+
+def let_in(ledger: Ledger, resident: Resident | None, lane: Lane, now_ms: int) -> None:
+    """Its turn has come, if it still stands in the lane."""
+    if resident is None or resident.invocation.lane != lane.text or resident.invocation.status is not Status.READY:
+        return ledger.admission.pass_over(lane)
+    ledger.admission.admit(lane, resident.invocation.id)
+    _run(ledger, resident, lane.key.mode, now_ms)
+    return None
+
+
+def _admit(ledger: Ledger, resident: Resident, mode: Mode, now_ms: int) -> None:
+    """It may run: now, or as soon as its limits let it."""
+    admission = ledger.admission
+    lane = admission.enter(resident.invocation, mode, now_ms) if admission.active else None
+    if lane is None:
+        _run(ledger, resident, mode, now_ms)
+    else:
+        waiting = {"status": Status.READY, "lane": lane.text, "due_ms": None, "awaiting": None}
+        ledger.change(resident, modified_ms=now_ms, **waiting)
+
+
+def _run(ledger: Ledger, resident: Resident, mode: Mode, now_ms: int) -> None:
+    slot = ledger.admission.slots.get(resident.invocation.id)
+    holds = slot is not None and slot.holds
+    running = {"status": Status.RUNNING, "lane": None, "due_ms": None, "awaiting": None, "holds": holds}
+    ledger.change(resident, modified_ms=now_ms, **running)
+    ledger.effects.append(Start(resident))
+    if slot is not None and mode is Mode.START:
+        ledger.commit.rates.update((meter.name, meter.next_start_ms) for meter in slot.meters if meter.limit.rate)
 
 
 def suspend(ledger: Ledger, resident: Resident, now_ms: int) -> None:
@@ -221,7 +280,6 @@ def fire(ledger: Ledger, resident: Resident, timer: Timer, now_ms: int) -> None:
     elif invocation.due_ms != timer.due_ms:
         return
     elif invocation.status is Status.SCHEDULED:
-        ledger.change(resident, status=Status.RUNNING, due_ms=None, modified_ms=now_ms)
         _enter(ledger, resident, now_ms)
     elif invocation.status is Status.BACKING_OFF:
         start(ledger, resident, now_ms)
@@ -237,8 +295,7 @@ def _awake(ledger: Ledger, resident: Resident, completion: int, now_ms: int) -> 
 
 
 def signal_needs(ledger: Ledger, resident: Resident, signal: int | str) -> Iterator[Needed]:
-    waiting = resident.invocation.status in (Status.SCHEDULED, Status.PENDING)
-    if signal == CANCEL and waiting:
+    if signal == CANCEL and waits_to_start(resident.invocation):
         yield from complete_needs(ledger, resident)
 
 
@@ -247,7 +304,7 @@ def signal(ledger: Ledger, resident: Resident, entry: Signalled, now_ms: int) ->
     status = resident.invocation.status
     if entry.signal != CANCEL:
         notify(ledger, resident, entry, now_ms)
-    elif status in (Status.SCHEDULED, Status.PENDING):
+    elif waits_to_start(resident.invocation):
         remove(ledger, resident, CANCELLED, now_ms)
     else:
         notify(ledger, resident, entry, now_ms)
@@ -265,11 +322,13 @@ def _enter(ledger: Ledger, resident: Resident, now_ms: int) -> None:
         ledger.last_place += 1
         instance = ledger.instance_of(invocation)
         instance.number = ledger.number
-        holds = instance.lock.enter(invocation.id)
-        ledger.change(resident, place=ledger.last_place, status=Status.RUNNING if holds else Status.PENDING)
-        if not holds:
+        holds_key = instance.lock.enter(invocation.id)
+        ledger.change(resident, place=ledger.last_place)
+        if not holds_key:
+            lane = ledger.admission.lane_of(invocation.request, Mode.START).text if ledger.admission.active else None
+            ledger.change(resident, status=Status.PENDING, lane=lane, due_ms=None, modified_ms=now_ms)
             return
-    ledger.effects.append(Start(resident))
+    _admit(ledger, resident, Mode.START, now_ms)
 
 
 def _leave(ledger: Ledger, invocation: Invocation, now_ms: int) -> None:
@@ -278,7 +337,7 @@ def _leave(ledger: Ledger, invocation: Invocation, now_ms: int) -> None:
     successor = instance.lock.leave(invocation.id)
     # One that cannot be read holds the key from now on.
     if successor is not None and successor not in ledger.damaged:
-        start(ledger, ledger.invocations[successor], now_ms)
+        _admit(ledger, ledger.invocations[successor], Mode.START, now_ms)
 
 
 def _forget_waits(ledger: Ledger, resident: Resident) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 
 import msgspec
@@ -10,6 +11,7 @@ from durable.core import lifecycle
 from durable.core.entries import Attach, Call, GetPromise, Question, Run, Sleep, Target
 from durable.core.ids import FIRST_AWAKEABLE, InvocationId, write_invocation
 from durable.core.invocation import InstanceId, Invocation, Status, instance_id
+from durable.core.lanes import LaneKey, Mode
 from durable.core.ledger import Ledger, Resident
 from durable.core.lifecycle import Needed
 from durable.core.outcome import Failure
@@ -140,20 +142,22 @@ def why(ledger: Ledger, id: InvocationId, above: frozenset[InvocationId] = froze
 def _reasons(ledger: Ledger, resident: Resident, above: frozenset[InvocationId]) -> Iterator[Reason]:
     invocation = resident.invocation
     match invocation.status:
-        case Status.COMPLETED:
-            pass
         case Status.SCHEDULED:
             yield Reason("its time to start has not come", invocation.due_ms)
         case Status.PENDING:
             yield _held_back(ledger, invocation, above)
+        case Status.READY:
+            yield from _limited(ledger, invocation)
         case Status.BACKING_OFF:
             yield Reason(f"attempt {invocation.attempts} failed: {_failure(invocation)}", invocation.due_ms)
         case Status.PAUSED:
             yield Reason(f"it is paused: {_failure(invocation)}")
-        case Status.RUNNING:
-            yield from _slots(ledger, resident, lifecycle.awaited_slots(resident), above)
-        case Status.SUSPENDED:
-            yield from _slots(ledger, resident, invocation.awaiting or (), above)
+        case Status.RUNNING | Status.SUSPENDED:
+            running = invocation.status is Status.RUNNING
+            slots = lifecycle.awaited_slots(resident) if running else invocation.awaiting or ()
+            yield from _slots(ledger, resident, slots, above)
+        case Status.COMPLETED:
+            pass
 
 
 def _slots(
@@ -173,6 +177,22 @@ def _held_back(ledger: Ledger, invocation: Invocation, above: frozenset[Invocati
     instance = instance_id(invocation.request.target)
     holder = first_of_key(ledger, instance)
     return _behind(ledger, f"the key {'/'.join(instance)} is held", holder, above)
+
+
+def _limited(ledger: Ledger, invocation: Invocation) -> Iterator[Reason]:
+    """The limits that hold it back, or those who stand before it."""
+    assert invocation.lane is not None
+    key = LaneKey.read(invocation.lane)
+    lane = ledger.admission.lanes.get(key)
+    meters = () if lane is None else lane.meters
+    for meter in meters:
+        if meter.full:
+            yield Reason(str(meter))
+        elif meter.limit.rate is not None and key.mode is Mode.START:
+            yield Reason(str(meter), math.ceil(meter.next_start_ms))
+        elif meter.blocked:
+            yield Reason(f"others wait for {meter.name} too, and their turn is before its own")
+    yield Reason(f"{0 if lane is None else lane.waiting} wait with the same limits, itself among them")
 
 
 def _behind(ledger: Ledger, what: str, id: InvocationId | None, above: frozenset[InvocationId]) -> Reason:

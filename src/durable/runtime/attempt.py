@@ -181,20 +181,19 @@ class Attempt:
         return One(completion)
 
     def call(self, outgoing: Outgoing, /) -> tuple[str, One]:
-        completion, target = self.journal.next_completion(), outgoing.target
-        headers, key = self._headers(outgoing), outgoing.idempotency_key
-        id = self._id_of(target, key)
-        command = self._issue(e.Call(completion, target, outgoing.payload, headers, key, id, outgoing.attach))
+        completion = self.journal.next_completion()
+        flow = (outgoing.attach, outgoing.limit_key, outgoing.priority)
+        command = self._issue(e.Call(completion, *self._outgoing(outgoing), *flow))
         self._children.append((completion, command.invocation_id))
         return ids.write_invocation(command.invocation_id), One(completion)
 
     def send(self, outgoing: Outgoing, delay: timedelta | None, /) -> str:
-        target, key, headers = outgoing.target, outgoing.idempotency_key, self._headers(outgoing)
+        target = outgoing.target
         unknown = (target.service, target.handler) not in self._host.directory
         if unknown and not isinstance(self.journal.upcoming, e.Send):
             raise unknown_handler(target).error()
         due_ms = None if delay is None else self._host.now_ms() + _ms(delay)
-        command = self._issue(e.Send(target, outgoing.payload, headers, key, self._id_of(target, key), due_ms))
+        command = self._issue(e.Send(*self._outgoing(outgoing), due_ms, outgoing.limit_key, outgoing.priority))
         return ids.write_invocation(command.invocation_id)
 
     def sleep(self, duration: timedelta, /) -> One:
@@ -368,10 +367,11 @@ class Attempt:
             if self._swallowed <= PATIENCE:
                 raise Suspended
 
-    def _headers(self, outgoing: Outgoing) -> dict[str, str]:
+    def _outgoing(self, outgoing: Outgoing) -> tuple[e.Target, bytes, dict[str, str], str | None, InvocationId]:
         """A callee belongs to its caller's trace (W3C Trace Context), unless the call says otherwise."""
         traced = {name: value for name, value in self.headers.items() if name in ("traceparent", "tracestate")}
-        return {**traced, **outgoing.headers}
+        target, key = outgoing.target, outgoing.idempotency_key
+        return target, outgoing.payload, {**traced, **outgoing.headers}, key, self._id_of(target, key)
 
     def _id_of(self, target: e.Target, idempotency_key: str | None) -> InvocationId:
         rule = self._host.directory.get((target.service, target.handler))
@@ -384,6 +384,10 @@ def _view(resident: Resident, instance: Instance | None) -> dict[str, bytes]:
     if instance is None:
         return {}
     return instance.state if resident.invocation.request.kind is Kind.SHARED else dict(instance.state)
+
+
+def _flow(outgoing: Outgoing) -> tuple[str | None, int]:
+    return outgoing.limit_key, outgoing.priority
 
 
 def _known(seen: int) -> Known:

@@ -178,7 +178,10 @@ class Invoker:
         self._kernel.writer.when(self._kernel.ledger.number - 1, begin)
 
     def parked(self, attempt: Attempt, /) -> None:
-        self._parking.enter(attempt.resident.invocation.id)
+        id = attempt.resident.invocation.id
+        self._parking.enter(id)
+        if self._kernel.ledger.admission.is_wanted(id):
+            asyncio.get_running_loop().call_soon(self.suspend, id)
 
     def diverged(self, attempt: Attempt, error: JournalMismatchError, /) -> None:
         log.error("%s", error, extra={"invocation": attempt.invocation_id})

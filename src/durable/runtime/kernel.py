@@ -26,6 +26,7 @@ class Kernel:
         self.on_halt: Callable[[Resident], None] = _ignore
         self.on_done: Callable[[Resident, int], None] = _ignore
         self.on_timer: Callable[[], None] = _ignore
+        self.on_room: Callable[[], None] = _ignore
         self.on_stop: Callable[[BaseException], None] = _ignore
 
     def act(self) -> int:
@@ -45,6 +46,8 @@ class Kernel:
                     self.on_done(resident, number)
         if self.ledger.timers.changed:
             self.on_timer()
+        if self.ledger.admission.changed or self.ledger.admission.next_ms is not None:
+            self.on_room()
         return number
 
     async def durable(self, resident: Resident) -> None:

@@ -20,7 +20,15 @@ from durable.core.ledger import Resident
 from durable.core.lifecycle import Needed
 from durable.core.outcome import Outcome, Success
 from durable.core.waits import Why, why, why_needs
-from durable.errors import DamagedError, DiskFullError, EngineStoppedError, InvocationNotFoundError
+from durable.errors import (
+    DamagedError,
+    DiskFullError,
+    EngineStoppedError,
+    InvocationNotFoundError,
+    QueueFullError,
+    TerminalError,
+)
+from durable.flow import no_named_limit
 from durable.limits import LONGEST_KEY, check_size, check_text
 from durable.runtime.kernel import Kernel
 from durable.runtime.writer import unsure
@@ -36,6 +44,9 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Who calls, as somebody authenticated it."""
     idempotency_key: str | None = None
     delay: timedelta | None = None
+    limit_key: str | None = None
+    """Whose part of the handler's named limit it counts for."""
+    priority: int = 0
     attach: bool = False
     """Whether a call of a workflow's run that was invoked before waits for its outcome."""
 
@@ -101,6 +112,9 @@ class Outside:
         self._told: set[asyncio.Future[Outcome]] = set()
         """Watchers of outcomes that are not on the disk yet."""
         self.stopped: BaseException | None = None
+
+    def check_running(self) -> None:
+        self._check_running("open it again")
 
     def handlers(self) -> Services:
         self._check_running("open it again")
@@ -275,6 +289,8 @@ class Outside:
             raise DamagedError(held)
         self._check_room()
         now_ms = self._kernel.clock.now_ms()
+        if delay is None and (full := lifecycle.no_room(ledger, request, now_ms)) is not None:
+            raise QueueFullError(full.refusal, retry_after=full.wait())
         due_ms = None if delay is None else now_ms + round(delay.total_seconds() * 1000)
         resident = lifecycle.accept(ledger, request, id, now_ms, due_ms)
         self._kernel.act()
@@ -288,9 +304,13 @@ class Outside:
         rule = self._kernel.ledger.directory.get((target.service, target.handler))
         if rule is None:
             raise unknown_handler(target).error()
+        if submission.limit_key is not None and rule.limit is None:
+            raise TerminalError(no_named_limit(target), status=400)
         return msgspec.structs.replace(
             rule.request(target, submission.payload, submission.headers, submission.idempotency_key),
             identity=submission.identity,
+            limit=rule.limit_of(submission.limit_key),
+            priority=submission.priority,
             version=self._version,
         )
 

@@ -7,7 +7,7 @@ from typing import Protocol
 import msgspec
 
 from durable.core.ids import InvocationId
-from durable.core.invocation import Commit, InstanceId, Loaded, LoadedInstance, Timer
+from durable.core.invocation import Commit, Flow, InstanceId, Loaded, LoadedInstance, Timer
 
 
 class Opened(msgspec.Struct, frozen=True):
@@ -49,6 +49,18 @@ class Store(Protocol):
 
     async def running(self, *, after: int, limit: int) -> list[tuple[int, InvocationId]]:
         """Numbers and ids of ``RUNNING`` invocations, in order of number, above ``after``: what recovery starts."""
+        ...
+
+    async def flow(self) -> Flow:
+        """Limits, rates and lanes."""
+        ...
+
+    async def ready(self, lane: str, /, *, after: int, limit: int) -> list[tuple[int, InvocationId]]:
+        """Numbers and ids of those who stand in a lane and have their key, in order of number, above ``after``."""
+        ...
+
+    async def holders(self, *, after: int, limit: int) -> list[tuple[int, InvocationId]]:
+        """Likewise of those who keep slots while they do not run."""
         ...
 
     async def timers(self, *, after: Timer | None, limit: int) -> list[tuple[Timer, InvocationId]]:

@@ -10,7 +10,7 @@ from secrets import token_bytes
 
 from durable.core.entries import Entry
 from durable.core.ids import InvocationId
-from durable.core.invocation import Commit, InstanceId, Invocation, Loaded, LoadedInstance, Timer
+from durable.core.invocation import Commit, Flow, InstanceId, Invocation, Loaded, LoadedInstance, Status, Timer
 from durable.errors import DamagedError, DiskFullError, StoreError
 from durable.options import Durability
 from durable.store import Opened, rows
@@ -253,8 +253,16 @@ class Database:
             listeners=rows.read_listeners(self._rows("listeners", *instance)),
         )
 
-    def running(self, after: int, limit: int) -> list[tuple[int, InvocationId]]:
-        return [(n, InvocationId(id)) for n, id in self._rows("running", after, limit)]
+    def numbered(self, query: str, *parameters: object) -> list[tuple[int, InvocationId]]:
+        """The numbers and ids that a query finds."""
+        return [(n, InvocationId(id)) for n, id in self._rows(query, *parameters)]
+
+    def flow(self) -> Flow:
+        return Flow(
+            limits=rows.read_limits(self._rows("limits")),
+            rates=rows.read_rates(self._rows("rates")),
+            lanes=[(lane, Status(status), waiting) for lane, status, waiting in self._rows("lanes")],
+        )
 
     def timers(self, after: Timer, limit: int) -> list[tuple[Timer, InvocationId]]:
         found = self._rows("timers", *after, limit)

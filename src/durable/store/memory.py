@@ -6,6 +6,7 @@ shared with an engine's memory.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from secrets import token_bytes
 from typing import TypeVar
@@ -14,13 +15,16 @@ import msgspec
 
 from durable.core.entries import Entry, decode_entries, encode_entries
 from durable.core.ids import InvocationId
-from durable.core.invocation import Caller, Commit, InstanceId, Invocation, Loaded, LoadedInstance, Status, Timer
+from durable.core.invocation import Caller, Commit, Flow, InstanceId, Invocation, Loaded, LoadedInstance, Status, Timer
 from durable.core.outcome import Outcome
 from durable.errors import StoreError
+from durable.flow import Limit
 from durable.store import Opened
 
 Name = tuple[str, str, str]
 
+K = TypeVar("K")
+V = TypeVar("V")
 T = TypeVar("T")
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -39,6 +43,8 @@ class MemoryDisk:
         self.journals: dict[int, dict[int, bytes]] = {}
         self.state: dict[Name, bytes] = {}
         self.promises: dict[Name, bytes] = {}
+        self.limits: dict[str, Limit] = {}
+        self.rates: dict[str, float] = {}
         self.timers: set[Timer] = set()
         self.waiters: set[tuple[InvocationId, Caller]] = set()
         self.listeners: set[tuple[str, str, str, Caller]] = set()
@@ -62,6 +68,8 @@ class MemoryDisk:
             self.journals.setdefault(n, {})[position] = raw
         _assign(self.state, commit.state)
         _assign(self.promises, promises)
+        _assign(self.limits, commit.limits)
+        _assign(self.rates, commit.rates)
         _switch(self.timers, commit.timers)
         _switch(self.waiters, commit.waiters)
         _switch(self.listeners, commit.listeners)
@@ -155,8 +163,21 @@ class MemoryStore:
         return LoadedInstance(disk.queue(instance), _of(instance, disk.state), promises, listeners)
 
     async def running(self, *, after: int, limit: int) -> list[tuple[int, InvocationId]]:
-        rows = self._opened().invocations.values()
-        return sorted((row.n, row.id) for row in rows if row.status is Status.RUNNING and row.n > after)[:limit]
+        return self._numbered(after, limit, lambda row: row.status is Status.RUNNING)
+
+    async def ready(self, lane: str, /, *, after: int, limit: int) -> list[tuple[int, InvocationId]]:
+        return self._numbered(after, limit, lambda row: row.status is Status.READY and row.lane == lane)
+
+    async def holders(self, *, after: int, limit: int) -> list[tuple[int, InvocationId]]:
+        ended = (Status.RUNNING, Status.COMPLETED)
+        return self._numbered(after, limit, lambda row: row.holds and row.status not in ended)
+
+    async def flow(self) -> Flow:
+        disk = self._opened()
+        waiting = (row for row in disk.invocations.values() if row.status in (Status.READY, Status.PENDING))
+        lanes = Counter((row.lane, row.status) for row in waiting if row.lane is not None)
+        counted = [(lane, status, count) for (lane, status), count in sorted(lanes.items())]
+        return Flow(list(disk.limits.values()), dict(disk.rates), counted)
 
     async def timers(self, *, after: Timer | None, limit: int) -> list[tuple[Timer, InvocationId]]:
         disk = self._opened()
@@ -172,6 +193,10 @@ class MemoryStore:
 
     async def close(self) -> None:
         self._epoch = None
+
+    def _numbered(self, after: int, limit: int, wanted: Callable[[Invocation], bool]) -> list[tuple[int, InvocationId]]:
+        rows = self._opened().invocations.values()
+        return sorted((row.n, row.id) for row in rows if row.n > after and wanted(row))[:limit]
 
     def _opened(self) -> MemoryDisk:
         if self._epoch is None:
@@ -189,7 +214,7 @@ def _instance(row: Invocation) -> tuple[str, str | None]:
     return row.request.target.service, row.request.target.key
 
 
-def _assign(rows: dict[Name, bytes], values: dict[Name, bytes | None]) -> None:
+def _assign(rows: dict[K, V], values: dict[K, V | None]) -> None:
     for name, value in values.items():
         if value is None:
             rows.pop(name, None)

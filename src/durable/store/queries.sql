@@ -37,14 +37,14 @@ WHERE place IS NOT NULL AND place < 1 << 62 AND status <> 'completed'
 -- A number or an id that is taken must fail the commit, so there is no OR REPLACE.
 INSERT INTO invocation (n, id, service, key, handler, kind, created_ms, request, request_crc, status, place, due_ms,
     attempts, failing_since_ms, failure, awaiting, outcome, modified_ms, expires_ms, journal_expires_ms, journal_kept,
-    detached, entries, crc)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    detached, entries, lane, holds, crc)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- change --
 -- A request never changes; its columns are left alone.
 UPDATE invocation SET status = ?, place = ?, due_ms = ?, attempts = ?, failing_since_ms = ?, failure = ?, awaiting = ?,
     outcome = ?, modified_ms = ?, expires_ms = ?, journal_expires_ms = ?, journal_kept = ?, detached = ?, entries = ?,
-    crc = ?
+    lane = ?, holds = ?, crc = ?
 WHERE n = ?
 
 -- append --
@@ -93,6 +93,24 @@ INSERT INTO listener (service, key, name, caller, completion) VALUES (?, ?, ?, ?
 -- It was answered.
 DELETE FROM listener WHERE service = ? AND key = ? AND name = ? AND caller = ? AND completion = ?
 
+-- set_limit --
+-- The last one counts.
+INSERT INTO flow_limit (pattern, body, crc) VALUES (?, ?, ?)
+ON CONFLICT DO UPDATE SET body = excluded.body, crc = excluded.crc
+
+-- remove_limit --
+-- What the code says counts again.
+DELETE FROM flow_limit WHERE pattern = ?
+
+-- set_rate --
+-- Written with the start that it counts.
+INSERT INTO rate (path, next_start_us, crc) VALUES (?, ?, ?)
+ON CONFLICT DO UPDATE SET next_start_us = excluded.next_start_us, crc = excluded.crc
+
+-- remove_rate --
+-- Its time has passed, and says nothing any more.
+DELETE FROM rate WHERE path = ?
+
 -- purge_journal --
 -- A purge takes everything that hangs off the number.
 DELETE FROM journal WHERE n = ?
@@ -113,7 +131,7 @@ DELETE FROM invocation WHERE n = ?
 -- By id, which is what the outside knows.
 SELECT request_crc, crc, request, n, id, service, key, handler, kind, created_ms, status, place, due_ms, attempts,
     failing_since_ms, failure, awaiting, outcome, modified_ms, expires_ms, journal_expires_ms, journal_kept, detached,
-    entries
+    entries, lane, holds
 FROM invocation WHERE id = ?
 
 -- journal --
@@ -145,6 +163,29 @@ SELECT name, caller, completion FROM listener WHERE service = ? AND key = ? ORDE
 -- Without the hint the planner walks the whole table by n.
 SELECT n, id FROM invocation INDEXED BY invocation_running
 WHERE status = 'running' AND n > ? AND typeof(id) = 'blob' ORDER BY n LIMIT ?
+
+-- ready --
+-- A page of a lane.
+SELECT n, id FROM invocation
+WHERE lane = ? AND status = 'ready' AND n > ? AND typeof(id) = 'blob' ORDER BY n LIMIT ?
+
+-- lanes --
+-- How many wait in each.
+SELECT lane, status, count(*) FROM invocation
+WHERE lane IS NOT NULL AND status IN ('ready', 'pending') GROUP BY lane, status
+
+-- holders --
+-- Who keeps slots while it does not run.
+SELECT n, id FROM invocation
+WHERE holds = 1 AND status NOT IN ('running', 'completed') AND n > ? AND typeof(id) = 'blob' ORDER BY n LIMIT ?
+
+-- limits --
+-- All of them.
+SELECT pattern, body, crc FROM flow_limit ORDER BY pattern
+
+-- rates --
+-- All of them: a few for each that started lately.
+SELECT path, next_start_us, crc FROM rate
 
 -- timers --
 -- Two ordered indexes, merged: the limit ends the walk of both. CROSS JOIN keeps the timer's index outside.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import zlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,7 +15,10 @@ from durable.core.ids import InvocationId, write_invocation
 from durable.core.invocation import Caller, Commit, Invocation, Request, Status
 from durable.core.outcome import Failure, Outcome
 from durable.errors import DamagedError
+from durable.flow import Limit
 from durable.limits import LARGEST
+
+logger = logging.getLogger("durable.store")
 
 Row = Sequence[Any]
 """What sqlite3 takes and gives: its types are those of the columns."""
@@ -25,6 +29,7 @@ _encode = msgspec.msgpack.Encoder().encode
 _request = msgspec.msgpack.Decoder(Request).decode
 _failure = msgspec.msgpack.Decoder(Failure).decode
 _slots = msgspec.msgpack.Decoder(list[int | str]).decode
+_limit = msgspec.msgpack.Decoder(Limit).decode
 _outcome: Callable[[bytes], Outcome] = msgspec.msgpack.Decoder[Outcome](Outcome).decode
 
 
@@ -41,6 +46,10 @@ def batch(commit: Commit) -> list[tuple[str, list[Row]]]:
         ("clear_state", [key for key, value in commit.state.items() if value is None]),
         ("complete_promise", [_named(key, _encode(out)) for key, out in commit.promises.items() if out is not None]),
         ("remove_promise", [key for key, outcome in commit.promises.items() if outcome is None]),
+        ("set_limit", [_limited(pattern, limit) for pattern, limit in commit.limits.items() if limit is not None]),
+        ("remove_limit", [(pattern,) for pattern, limit in commit.limits.items() if limit is None]),
+        ("set_rate", [_rated(path, ms) for path, ms in commit.rates.items() if ms is not None]),
+        ("remove_rate", [(path,) for path, ms in commit.rates.items() if ms is None]),
         *_switched("timer", commit.timers.items()),
         *_switched("waiter", (((id, *caller), on) for (id, caller), on in commit.waiters.items())),
         *_switched("listener", (((*key, *caller), on) for (*key, caller), on in commit.listeners.items())),
@@ -79,7 +88,24 @@ def _changing(row: Invocation) -> Row:
         int(row.detached),
         row.entries,
     )
-    return (*values, _crc(b"", row.n, *values))
+    added = (row.lane, int(row.holds))
+    return (*values, *added, _crc(b"", row.n, *_summed(*values, *added)))
+
+
+def _summed(*values: object) -> Row:
+    """What the checksum covers: rows that were written before version 5 have neither lane nor holds in it."""
+    *first, lane, holds = values
+    return first if (lane, holds) == (None, 0) else values
+
+
+def _limited(pattern: str, limit: Limit) -> Row:
+    body = _encode(limit)
+    return (pattern, body, _crc(body, pattern))
+
+
+def _rated(path: str, next_start_ms: float) -> Row:
+    next_start_us = round(next_start_ms * 1000)
+    return (path, next_start_us, _crc(b"", path, next_start_us))
 
 
 def _chunks(n: int, position: int, entries: list[Entry]) -> Iterator[Row]:
@@ -123,9 +149,9 @@ def read_invocation(row: Row) -> Invocation:
     with _reading(f"invocation number {n}"):
         what = f"invocation {write_invocation(id)} (number {n})"
         _verify(request_crc == _crc(request, *fixed), f"the request of {what}")
-        _verify(crc == _crc(b"", n, *changing), f"the row of {what}")
+        _verify(crc == _crc(b"", n, *_summed(*changing)), f"the row of {what}")
         status, place, due, attempts, since, failure, awaiting, outcome, modified, *rest = changing
-        end, journal_end, journal_kept, detached, entries = rest
+        end, journal_end, journal_kept, detached, entries, lane, holds = rest
         return Invocation(
             n=n,
             id=InvocationId(id),
@@ -145,6 +171,8 @@ def read_invocation(row: Row) -> Invocation:
             journal_kept=bool(journal_kept),
             entries=entries,
             detached=bool(detached),
+            lane=lane,
+            holds=bool(holds),
         )
 
 
@@ -157,6 +185,36 @@ def read_journal(n: int, length: int, rows: Iterable[Row]) -> list[Entry]:
             entries += decode_entries(raw)
     _verify(len(entries) >= length, f"the end of the journal of invocation number {n}, from entry {len(entries)} on,")
     return entries
+
+
+def read_limits(rows: Iterable[Row]) -> list[Limit]:
+    """Those that can be read: without the others more may run, but everything goes on."""
+    limits: list[Limit] = []
+    for row in rows:
+        try:
+            limits.append(read_limit(row))
+        except DamagedError as error:
+            logger.critical("a limit does not hold any more: %s", error)
+    return limits
+
+
+def read_limit(row: Row) -> Limit:
+    pattern, body, crc = row
+    with _reading(what := f"the limit {pattern}"):
+        _verify(crc == _crc(body, pattern), what)
+        return _limit(body)
+
+
+def read_rates(rows: Iterable[Row]) -> dict[str, float]:
+    """Those that can be read: what another says is let in too early once."""
+    return {path: us / 1000 for path, us, crc in rows if crc == _checksum_of_rate(path, us)}
+
+
+def _checksum_of_rate(path: object, next_start_us: object) -> int | None:
+    try:
+        return _crc(b"", path, next_start_us)
+    except UnicodeEncodeError:
+        return None
 
 
 def read_state(instance: tuple[str, str], rows: Iterable[Row]) -> dict[str, bytes]:

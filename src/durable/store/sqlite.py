@@ -13,7 +13,7 @@ import aiosqlite
 import anyio
 
 from durable.core.ids import InvocationId
-from durable.core.invocation import Commit, InstanceId, Loaded, LoadedInstance, Timer
+from durable.core.invocation import Commit, Flow, InstanceId, Loaded, LoadedInstance, Timer
 from durable.errors import DamagedError, DiskFullError, StoreError
 from durable.options import Durability
 from durable.store import Opened
@@ -122,7 +122,16 @@ class SQLiteStore:
             return await self._instance_loads.get(instance)
 
     async def running(self, *, after: int, limit: int) -> list[tuple[int, InvocationId]]:
-        return await self._run(self._database.running, after, limit)
+        return await self._run(self._database.numbered, "running", after, limit)
+
+    async def flow(self) -> Flow:
+        return await self._run(self._database.flow)
+
+    async def ready(self, lane: str, /, *, after: int, limit: int) -> list[tuple[int, InvocationId]]:
+        return await self._run(self._database.numbered, "ready", lane, after, limit)
+
+    async def holders(self, *, after: int, limit: int) -> list[tuple[int, InvocationId]]:
+        return await self._run(self._database.numbered, "holders", after, limit)
 
     async def timers(self, *, after: Timer | None, limit: int) -> list[tuple[Timer, InvocationId]]:
         return await self._run(self._database.timers, after or _BEFORE_ALL, limit)

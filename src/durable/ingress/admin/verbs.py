@@ -55,7 +55,7 @@ async def _cancel(door: AdminDoor, order: Order) -> Done:
     if before is Status.COMPLETED:
         raise InvocationStateError(f"The invocation '{order.id}' was already completed.")
     await door.cancel(order.id)
-    if before not in (Status.SCHEDULED, Status.PENDING):
+    if before not in (Status.SCHEDULED, Status.PENDING, Status.READY):
         return Done(order.id, 202)
     # It may have started in between: then it was the handler that was told.
     after = await door.peek(order.id)

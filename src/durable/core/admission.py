@@ -1,0 +1,313 @@
+"""Who of those that may run does: slots, rates and priorities. It decides on counts, and moves nobody itself.
+
+Invocations with the same limits stand in one lane. A lane is open, or blocked at one of its meters; a meter that has
+room again opens the lane whose turn it is. So letting one in takes O(log lanes), however many stand in them.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Iterable, Iterator
+from itertools import count
+from typing import NamedTuple
+
+from durable.core.ids import InvocationId
+from durable.core.invocation import Invocation, Request, Status
+from durable.core.lanes import Lane, LaneKey, Meter, Mode
+from durable.flow import LimitSet, Path, parse_pattern
+
+ROOM = 4_096
+"""Lanes that stay in memory although nobody stands in them."""
+
+
+class Slot(NamedTuple):
+    """Where an invocation has a slot each."""
+
+    key: LaneKey
+    meters: tuple[Meter, ...]
+
+    @property
+    def holds(self) -> bool:
+        """Whether some are kept while it does not run."""
+        return any(meter.limit.hold for meter in self.meters)
+
+
+class Admission:
+    def __init__(self) -> None:
+        self.limits = LimitSet()
+        self.active = False
+        """Whether there are limits, or were: before that nothing is counted."""
+        self.changed = False
+        """Whether somebody may be let in, since somebody looked."""
+        self.contended = False
+        """Whether somebody was held back by slots that are taken, since somebody looked."""
+        self.meters: dict[Path, Meter] = {}
+        self.lanes: dict[LaneKey, Lane] = {}
+        self.slots: dict[InvocationId, Slot] = {}
+        self._open: list[tuple[float, int, Lane]] = []
+        self._bells: list[tuple[float, int, Meter]] = []
+        self._numbers = count()  # what is equal in a heap comes in order
+        self._now = 0.0
+        """Virtual time: the turn of the last one that was let in."""
+        self._room = ROOM
+
+    # -- one invocation
+
+    def lane_of(self, request: Request, mode: Mode) -> Lane:
+        return self._lane(LaneKey.of(request, mode, keyed=self.limits.tells_keys_apart(request.target.service)))
+
+    def enter(self, invocation: Invocation, mode: Mode, now_ms: int) -> Lane | None:
+        """Take a slot at once (``None``), or a place in the lane that is returned: nobody overtakes who waits."""
+        lane = self.lane_of(invocation.request, mode)
+        if self.would_wait(lane, now_ms):
+            return lane
+        lane.take(now_ms)
+        self._occupy(invocation.id, lane)
+        return None
+
+    def would_wait(self, lane: Lane, now_ms: int) -> bool:
+        queued = bool(lane.waiting or self._open or any(meter.blocked for meter in lane.meters))
+        return queued or lane.find_blocker(now_ms) is not None
+
+    def full(self, request: Request, now_ms: int, *, key_free: bool) -> Meter | None:
+        """Who has no room for another one that waits, if this one would have to."""
+        lane = self.lane_of(request, Mode.START)
+        bounds = (
+            meter for meter in lane.meters if meter.limit.queue is not None and meter.backlog >= meter.limit.queue
+        )
+        bound = next(bounds, None)
+        return bound if bound is not None and (not key_free or self.would_wait(lane, now_ms)) else None
+
+    def recover(self, invocation: Invocation) -> None:
+        """Count the slots of one that was running, or held them, when the last engine ended."""
+        running = invocation.status is Status.RUNNING
+        lane = self.lane_of(invocation.request, Mode.RESUME)
+        kept = tuple(meter for meter in lane.meters if running or meter.limit.hold)
+        for meter in kept:
+            meter.used += 1
+        self.slots[invocation.id] = Slot(lane.key, kept)
+
+    # -- changes of status, as the ledger sees them
+
+    def changed_status(self, before: Invocation, after: Invocation) -> None:
+        if before.lane is not None and (before.lane, before.status) != (after.lane, after.status):
+            self._leave(before)
+        if after.lane is not None and (before.lane, before.status) != (after.lane, after.status):
+            self._join(after)
+        if after.status is Status.COMPLETED:
+            self._release(after.id, keep=False)
+        elif before.status is Status.RUNNING and after.status is not Status.RUNNING:
+            self._release(after.id, keep=True)
+
+    def _join(self, invocation: Invocation) -> None:
+        assert invocation.lane is not None
+        lane = self._lane(LaneKey.read(invocation.lane))
+        lane.count(1)
+        if invocation.status is Status.PENDING:
+            lane.pending += 1
+            return
+        lane.waiting += 1
+        lane.line.add(invocation.n, invocation.id)
+        self._place(lane)
+
+    def _leave(self, invocation: Invocation) -> None:
+        assert invocation.lane is not None
+        lane = self._lane(LaneKey.read(invocation.lane))
+        lane.count(-1)
+        if invocation.status is Status.PENDING:
+            lane.pending -= 1
+        else:
+            lane.waiting -= 1
+
+    def _release(self, id: InvocationId, *, keep: bool) -> None:
+        slot = self.slots.pop(id, None)
+        if slot is None:
+            return
+        kept = tuple(meter for meter in slot.meters if keep and meter.limit.hold)
+        if kept:
+            self.slots[id] = Slot(slot.key, kept)
+        for meter in slot.meters:
+            if meter not in kept:
+                self._give_back(meter)
+
+    def _give_back(self, meter: Meter) -> None:
+        meter.used -= 1
+        self._open_next(meter)
+
+    # -- letting in
+
+    @property
+    def next_ms(self) -> int | None:
+        """When a rate lets another one start, if somebody waits for that."""
+        return math.ceil(self._bells[0][0]) if self._bells else None
+
+    def due(self, now_ms: int) -> bool:
+        next_ms = self.next_ms
+        return next_ms is not None and next_ms <= now_ms
+
+    def pick(self, now_ms: int) -> Lane | None:
+        """The lane whose turn it is, and that may let one in: that one's slots are taken."""
+        self._ring(now_ms)
+        while self._open:
+            _, _, lane = heapq.heappop(self._open)
+            lane.placed, came_from, lane.blocker = False, lane.blocker, None
+            eager = lane.eager
+            blocker = lane.find_blocker(now_ms) if eager else None
+            if blocker is not None:
+                self._block(lane, blocker, now_ms)
+            elif eager:
+                self._reserve(lane, now_ms)
+            if came_from is not None and came_from is not blocker:
+                self._open_next(came_from)  # it had room, and this lane left it to another
+            if eager and blocker is None:
+                return lane
+        return None
+
+    def _reserve(self, lane: Lane, now_ms: int) -> None:
+        lane.take(now_ms)
+        lane.picked += 1
+        self._now = max(self._now, lane.tag)
+        self._place(lane)
+
+    def admit(self, lane: Lane, id: InvocationId) -> None:
+        """The one that was picked goes."""
+        lane.picked -= 1
+        self._occupy(id, lane)
+
+    def pass_over(self, lane: Lane) -> None:
+        """The one that was picked is not there any more."""
+        lane.picked -= 1
+        for meter in lane.meters:
+            self._give_back(meter)
+        self._place(lane)
+
+    def lose(self, lane: Lane) -> None:
+        """Nobody was found to be picked: the rows of those who should be there cannot be read."""
+        lane.count(lane.picked - lane.waiting)
+        lane.waiting = lane.picked
+        self.pass_over(lane)
+        lane.waiting = lane.picked
+
+    def is_wanted(self, id: InvocationId) -> bool:
+        """Whether somebody waits for a slot that this one has, and would not keep while it waits."""
+        slot = self.slots.get(id)
+        return slot is not None and any(meter.blocked and meter.full and not meter.limit.hold for meter in slot.meters)
+
+    def _occupy(self, id: InvocationId, lane: Lane) -> None:
+        kept = self.slots[id].meters if id in self.slots else ()
+        self.slots[id] = Slot(lane.key, (*kept, *lane.meters))
+
+    def _place(self, lane: Lane) -> None:
+        if lane.placed or not lane.eager:
+            return
+        lane.tag = max(lane.tag, self._now) + lane.stride
+        self._push_open(lane)
+
+    def _push_open(self, lane: Lane) -> None:
+        lane.placed, self.changed = True, True
+        heapq.heappush(self._open, (lane.tag, next(self._numbers), lane))
+
+    def _block(self, lane: Lane, meter: Meter, now_ms: int) -> None:
+        lane.placed, lane.blocker = True, meter
+        heapq.heappush(meter.blocked, (lane.tag, next(self._numbers), lane))
+        self.contended = self.contended or meter.full
+        if not meter.full and not meter.rings:
+            meter.rings = True
+            heapq.heappush(self._bells, (meter.opens_ms(now_ms), next(self._numbers), meter))
+
+    def _open_next(self, meter: Meter) -> None:
+        if meter.blocked and not meter.full:
+            _, _, lane = heapq.heappop(meter.blocked)
+            self._push_open(lane)
+
+    def _ring(self, now_ms: int) -> None:
+        while self._bells and self._bells[0][0] <= now_ms:
+            _, _, meter = heapq.heappop(self._bells)
+            meter.rings = False
+            self._open_next(meter)
+
+    # -- limits
+
+    def replace(self, limits: LimitSet, running: Iterable[Invocation]) -> None:
+        """Other limits hold from now on: count all slots anew. What runs goes on, also if it is too much now."""
+        starts = {path: meter.next_start_ms for path, meter in self.meters.items()}
+        self.limits, self.active = limits, self.active or bool(limits)
+        self.meters, self._open, self._bells = {}, [], []
+        for lane in self.lanes.values():
+            lane.meters, lane.placed, lane.blocker = list(self._meters(lane.key)), False, None
+            lane.count(lane.waiting + lane.pending)
+            for meter in lane.meters:
+                meter.used += lane.picked
+        self._count_slots(running)
+        for lane in self.lanes.values():
+            self._place(lane)
+        for path, next_start_ms in starts.items():
+            if path in self.meters:
+                self.meters[path].next_start_ms = next_start_ms
+
+    def _count_slots(self, running: Iterable[Invocation]) -> None:
+        before, self.slots = self.slots, {}
+        for invocation in running:
+            before.pop(invocation.id, None)
+            self.recover(invocation)
+        for id, slot in before.items():
+            kept = tuple(meter for meter in self._meters(slot.key._replace(mode=Mode.RESUME)) if meter.limit.hold)
+            for meter in kept:
+                meter.used += 1
+            if kept:
+                self.slots[id] = Slot(slot.key, kept)
+
+    def resume_rate(self, name: str, next_start_ms: float) -> bool:
+        """Go on where the last engine ended; whether a limit still asks for it."""
+        path = parse_pattern(name)
+        limit = self.limits.of(path)
+        if limit is None or limit.rate is None:
+            return False
+        self.meters.setdefault(path, Meter(path, limit)).next_start_ms = next_start_ms
+        return True
+
+    def restore(self, text: str, status: Status, waiting: int) -> None:
+        """So many stood in a lane when the last engine ended."""
+        key = LaneKey.read(text)
+        lane = self.lanes.get(key)
+        if lane is None:
+            lane = self.lanes[key] = Lane(key, list(self._meters(key)), stored=True)
+        lane.count(waiting)
+        if status is Status.PENDING:
+            lane.pending += waiting
+        else:
+            lane.waiting += waiting
+            self._place(lane)
+        self.active = True
+
+    def prune(self, now_ms: int) -> list[Path]:
+        """Drop lanes and meters that say nothing, if there are many; returns what the meters were for."""
+        if len(self.lanes) <= self._room:
+            return []
+        self.lanes = {key: lane for key, lane in self.lanes.items() if not lane.idle}
+        self._room = max(ROOM, 2 * len(self.lanes))
+        used = {meter for lane in self.lanes.values() for meter in lane.meters}
+        used.update(meter for slot in self.slots.values() for meter in slot.meters)
+        used.update(meter for meter in self.meters.values() if meter.next_start_ms > now_ms or meter.rings)
+        dropped = [path for path, meter in self.meters.items() if meter not in used]
+        for path in dropped:
+            del self.meters[path]
+        return dropped
+
+    def _lane(self, key: LaneKey) -> Lane:
+        lane = self.lanes.get(key)
+        if lane is None:
+            lane = self.lanes[key] = Lane(key, list(self._meters(key)))
+            self.changed = self.changed or len(self.lanes) > self._room
+        return lane
+
+    def _meters(self, key: LaneKey) -> Iterator[Meter]:
+        for path in key.paths():
+            limit = self.limits.of(path)
+            if limit is None or (key.mode is Mode.HOLDER and limit.hold):
+                continue
+            meter = self.meters.get(path)
+            if meter is None:
+                meter = self.meters[path] = Meter(path, limit)
+            yield meter

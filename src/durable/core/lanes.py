@@ -1,0 +1,195 @@
+"""Lines of invocations that may run as soon as their limits let them, and the meters that say whether they do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from enum import StrEnum
+from typing import NamedTuple
+
+from durable.core.entries import Target
+from durable.core.invocation import Request
+from durable.core.window import Window
+from durable.flow import Limit, Path
+
+PAGE = 100
+"""How many of a lane are in memory."""
+
+
+class Mode(StrEnum):
+    """What stands in a lane."""
+
+    START = "s"
+    RESUME = "r"
+    """They have started before, and gave up their slots."""
+    HOLDER = "h"
+    """They have started before, and kept some of their slots."""
+
+
+class LaneKey(NamedTuple):
+    """Whoever has the same is let in by the same limits, in the order in which they were accepted."""
+
+    mode: Mode
+    priority: int
+    service: str
+    handler: str
+    limit: str | None
+    """Name and key of the named limit: ``tenant/acme``."""
+    key: str | None
+    """Of the virtual object, if a limit tells its keys apart."""
+
+    @classmethod
+    def of(cls, request: Request, mode: Mode, *, keyed: bool) -> LaneKey:
+        target: Target = request.target
+        key = target.key if keyed else None
+        return cls(mode, request.priority, target.service, target.handler, request.limit, key)
+
+    def write(self) -> str:
+        """As its rows have it."""
+        key = "" if self.key is None else f"={self.key}"
+        return f"{self.mode}{self.priority} {self.service}/{self.handler} {self.limit or '-'} {key}"
+
+    @classmethod
+    def read(cls, text: str) -> LaneKey:
+        """:class:`ValueError` if no lane is called that."""
+        start, target, limit, key = text.split(" ", 3)
+        service, handler = target.rsplit("/", 1)
+        return cls(
+            Mode(start[:1]),
+            int(start[1:]),
+            service,
+            handler,
+            None if limit == "-" else limit,
+            key[1:] if key.startswith("=") else None,
+        )
+
+    def paths(self) -> Iterator[Path]:
+        """All that it counts for."""
+        yield ("engine",)
+        yield ("service", self.service)
+        yield ("handler", self.service, self.handler)
+        if self.key is not None:
+            yield ("key", self.service, self.key)
+        if self.limit is not None:
+            levels = self.limit.split("/")
+            yield from (("limit", *levels[:depth]) for depth in range(1, len(levels) + 1))
+
+
+class Meter:
+    """What one path uses of the limit that counts for it."""
+
+    __slots__ = ("backlog", "blocked", "limit", "next_start_ms", "path", "rings", "used")
+
+    def __init__(self, path: Path, limit: Limit) -> None:
+        self.path, self.limit = path, limit
+        self.used = 0
+        """Slots that are taken."""
+        self.backlog = 0
+        """How many wait for their start."""
+        self.next_start_ms = 0.0
+        """When the next one would start, if starts came evenly (the theoretical arrival time of GCRA, ITU-T I.371)."""
+        self.blocked: list[tuple[float, int, Lane]] = []
+        """A heap of lanes that wait for this meter, the next one first."""
+        self.rings = False
+        """Whether somebody will look again when the next may start."""
+
+    @property
+    def name(self) -> str:
+        return "/".join(self.path)
+
+    @property
+    def full(self) -> bool:
+        return self.limit.concurrency is not None and self.used >= self.limit.concurrency
+
+    def opens_ms(self, now_ms: int) -> float:
+        """From when on the rate lets another one start."""
+        rate = self.limit.rate
+        return 0.0 if rate is None else self._even(now_ms) - (rate.burst - 1) * rate.apart_ms
+
+    def start(self, now_ms: int) -> None:
+        rate = self.limit.rate
+        if rate is not None:
+            self.next_start_ms = max(self._even(now_ms), now_ms) + rate.apart_ms
+
+    def _even(self, now_ms: int) -> float:
+        # A clock that was set back must not keep everything waiting.
+        rate = self.limit.rate
+        return self.next_start_ms if rate is None else min(self.next_start_ms, now_ms + rate.burst * rate.apart_ms)
+
+    def wait(self) -> timedelta:
+        """About how long until a place in the line is free."""
+        rate = self.limit.rate
+        return timedelta(seconds=1) if rate is None else max(timedelta(seconds=1), rate.per / rate.count)
+
+    @property
+    def refusal(self) -> str:
+        return f"{self.name} lets {self.limit.queue} wait, and {self.backlog} do: send it again later{self._rule}"
+
+    @property
+    def _rule(self) -> str:
+        return "" if self.limit.pattern == self.name else f" (by the limit {self.limit.pattern})"
+
+    def __str__(self) -> str:
+        limit = self.limit
+        if self.full:
+            return f"{self.name} lets {limit.concurrency} run at once, and {self.used} do{self._rule}"
+        if limit.rate is not None:
+            return f"{self.name} lets {limit.rate.count} start in {limit.rate.per}{self._rule}"
+        return f"{self.name} has room{self._rule}"
+
+
+class Lane:
+    """A line that its limits let in one after the other."""
+
+    __slots__ = ("blocker", "key", "line", "meters", "pending", "picked", "placed", "tag", "text", "waiting")
+
+    def __init__(self, key: LaneKey, meters: list[Meter], *, stored: bool = False) -> None:
+        self.key, self.text = key, key.write()
+        self.meters = meters
+        """Where each of them takes a slot."""
+        self.line = Window[int](PAGE, horizon=0 if stored else None)
+        """Numbers and ids, also of some that have left."""
+        self.waiting = 0
+        """How many stand in it, also on the disk."""
+        self.pending = 0
+        """How many will, once they have their key."""
+        self.picked = 0
+        """How many of them have their slots, and are about to leave."""
+        self.tag = 0.0
+        """Its next one's turn in virtual time: weighted fair queueing, after Demers, Keshav and Shenker (1989)."""
+        self.placed = False
+        """Whether it is among the open ones, or a meter's blocked ones."""
+        self.blocker: Meter | None = None
+        """Whose blocked it was among last."""
+
+    @property
+    def eager(self) -> bool:
+        return self.waiting > self.picked
+
+    @property
+    def idle(self) -> bool:
+        return not (self.waiting or self.pending or self.picked or self.placed)
+
+    @property
+    def stride(self) -> float:
+        return 0.5**self.key.priority
+
+    def find_blocker(self, now_ms: int) -> Meter | None:
+        starts = self.key.mode is Mode.START
+        for meter in self.meters:
+            if meter.full or (starts and meter.opens_ms(now_ms) > now_ms):
+                return meter
+        return None
+
+    def take(self, now_ms: int) -> None:
+        """A slot at each meter, for one of them."""
+        for meter in self.meters:
+            meter.used += 1
+            if self.key.mode is Mode.START:
+                meter.start(now_ms)
+
+    def count(self, by: int) -> None:
+        """So many more wait for their start."""
+        if self.key.mode is Mode.START:
+            for meter in self.meters:
+                meter.backlog += by
