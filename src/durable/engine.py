@@ -314,7 +314,12 @@ def _services(bound: Mapping[tuple[str, str], Bound]) -> Services:
     for (service, name), each in bound.items():
         handler = each.handler
         services.setdefault(service, {})[name] = HandlerInfo(
-            handler.kind, handler.settings.private, handler.takes_input, handler.raw_input, handler.raw_output
+            handler.kind,
+            handler.settings.private,
+            handler.takes_input,
+            handler.raw_input,
+            handler.raw_output,
+            handler.settings.limit is not None,
         )
     return services
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import count
 from typing import NamedTuple
@@ -228,6 +229,22 @@ class Admission:
             self._open_next(meter)
 
     # -- limits
+
+    def imbalance(self, running: Iterable[Invocation]) -> list[str]:
+        """Where the slots that are taken are not those of who runs, holds, or was picked: always nowhere."""
+        if not self.active:
+            return []
+        owners = {invocation.id for invocation in running}
+        wrong = [f"invocation {id.hex()} runs, and has no slots" for id in owners - self.slots.keys()]
+        taken = Counter(meter.path for slot in self.slots.values() for meter in slot.meters)
+        taken.update(meter.path for lane in self.lanes.values() for meter in lane.meters * lane.picked)
+        wrong += [
+            f"{meter.name} counts {meter.used} slots, and {taken[meter.path]} are taken"
+            for meter in self.meters.values()
+            if meter.used != taken[meter.path]
+        ]
+        idle = (id for id, slot in self.slots.items() if id not in owners and not slot.holds)
+        return wrong + [f"invocation {id.hex()} does not run, and has slots" for id in idle]
 
     def replace(self, limits: LimitSet, running: Iterable[Invocation]) -> None:
         """Other limits hold from now on: count all slots anew. What runs goes on, also if it is too much now."""

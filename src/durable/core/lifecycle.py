@@ -178,6 +178,7 @@ def complete(ledger: Ledger, resident: Resident, outcome: Outcome, now_ms: int) 
         status=Status.COMPLETED,
         outcome=outcome,
         due_ms=None,
+        lane=None,
         modified_ms=now_ms,
         **_expiry(invocation.request, now_ms),
     )

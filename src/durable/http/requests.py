@@ -82,6 +82,10 @@ def outbound(handler: Handler[..., object], args: tuple[object, ...], kwargs: Ma
     headers = {_checked_name(name): _checked_value(name, value) for name, value in outgoing.headers.items()}
     if not workflow:
         headers["idempotency-key"] = _checked_key(outgoing.idempotency_key or uuid4().hex)
+    if outgoing.limit_key is not None:
+        headers["x-restate-limit-key"] = outgoing.limit_key
+    if outgoing.priority:
+        headers["x-durable-priority"] = str(outgoing.priority)
     # An empty body with a content type would be refused: that is for bodies that were forgotten.
     media_type = handler.media_type or ("application/octet-stream" if handler.raw_input else "application/json")
     if outgoing.payload or media_type != "application/json":

@@ -19,7 +19,7 @@ from starlette.types import Receive, Scope, Send
 from durable.core.ids import read_invocation
 from durable.core.invocation import Kind
 from durable.core.outcome import Failure, Outcome, Success
-from durable.errors import DamagedError, DiskFullError, EngineStoppedError, TerminalError
+from durable.errors import DamagedError, DiskFullError, EngineStoppedError, QueueFullError, TerminalError
 from durable.ingress import headers, paths, replies
 from durable.ingress.bodies import check_input, decode_text, read_body
 from durable.ingress.cors import Cors
@@ -107,6 +107,8 @@ class Ingress:
             return await self._dispatch(request)
         except Refusal as refusal:
             return replies.refused(refusal)
+        except QueueFullError as error:
+            return replies.no_room(error)
         except TerminalError as error:
             return replies.rejected(Failure.of(error))
         except EngineStoppedError:
@@ -171,7 +173,7 @@ class Ingress:
                 "cannot use the idempotency key with workflow handlers. "
                 "The handler invocation will already be idempotent by the workflow key itself.",
             )
-        headers.refuse_scope(request)
+        limit_key = headers.limit_key(request, handler)
         delay = headers.delay(request)
         if delay is not None and isinstance(route, paths.Call):
             raise Refusal(
@@ -186,6 +188,8 @@ class Ingress:
             identity=visit.identity,
             idempotency_key=key,
             delay=delay,
+            limit_key=limit_key,
+            priority=headers.priority(request),
         )
 
     async def _attach(self, query: paths.Query, visit: Visit) -> Response:

@@ -8,9 +8,11 @@ from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
+from durable.flow import PRIORITIES, check_limit_key
 from durable.ingress.delays import parse_delay, parse_timeout
 from durable.ingress.refusal import Refusal
 from durable.limits import LARGEST_HEADERS, headers_size
+from durable.runtime.outside import HandlerInfo
 
 _PATH = "x-restate-ingress-path"
 _KEPT = frozenset({"connection", "host", "idempotency-key", "idempotency-expires", _PATH})
@@ -47,9 +49,28 @@ def check_idempotency_key(text: str) -> str:
     return text
 
 
-def refuse_scope(request: Request) -> None:
-    if "x-restate-limit-key" in request.headers:
+def limit_key(request: Request, handler: HandlerInfo) -> str | None:
+    """Whose part of the handler's named limit it counts for, which takes the place of Restate's scope."""
+    text = request.headers.get("x-restate-limit-key") or _parameter(request, "limit-key")
+    if text is None:
+        return None
+    if not handler.limited:
         raise Refusal(400, "limit-key requires a scope to be set")
+    if text.count("/") > 1:
+        raise Refusal(400, "invalid limit-key: too many path components in the given limit-key (max 2)")
+    try:
+        return check_limit_key(text)
+    except ValueError as error:
+        raise Refusal(400, f"invalid limit-key: {error}") from error
+
+
+def priority(request: Request) -> int:
+    text = request.headers.get("x-durable-priority") or _parameter(request, "priority")
+    if text is None:
+        return 0
+    if text not in map(str, PRIORITIES):
+        raise Refusal(400, f"bad priority: it is a number from 0 to {PRIORITIES[-1]}, got {text[:20]!r}")
+    return int(text)
 
 
 def delay(request: Request) -> timedelta | None:

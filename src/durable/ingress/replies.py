@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
@@ -9,7 +10,7 @@ import msgspec
 from starlette.responses import Response
 
 from durable.core.outcome import Failure, Outcome
-from durable.errors import DamagedError, DiskFullError
+from durable.errors import DamagedError, DiskFullError, QueueFullError
 from durable.ingress.bodies import TooLarge
 from durable.ingress.door import FULL
 from durable.ingress.refusal import Refusal
@@ -84,6 +85,11 @@ def late(id: str) -> Response:
 def rejected(failure: Failure) -> Response:
     """What the engine would not accept; no invocation came of it."""
     return _failed(failure, "ingress", {})
+
+
+def no_room(error: QueueFullError) -> Response:
+    """As many wait as may: nothing was accepted."""
+    return _failed(Failure.of(error), "ingress", {"retry-after": str(math.ceil(error.retry_after.total_seconds()))})
 
 
 def stopped() -> Response:

@@ -53,8 +53,16 @@ class Auditor:
             return audit(path, overdue_ms=late, thorough=False, rest=rest)
 
         found = await self._beside.run(look)
+        found = msgspec.structs.replace(found, findings=(*found.findings, *self._imbalance()))
         self._tell(found)
         return found
+
+    def _imbalance(self) -> list[Finding]:
+        """I8 of limits, in memory: a slot that is lost keeps others out for ever."""
+        ledger = self._kernel.ledger
+        invocations = (resident.invocation for resident in ledger.invocations.values())
+        running = [invocation for invocation in invocations if invocation.status is Status.RUNNING]
+        return [Finding("I8", "limits", what) for what in ledger.admission.imbalance(running)]
 
     def _late(self) -> int | None:
         """Before when whatever is due must have happened; that of before the engine was opened takes a while."""

@@ -88,6 +88,8 @@ class HandlerInfo(NamedTuple):
     """Bytes as they come, of any content type; otherwise JSON."""
     raw_output: bool
     """``application/octet-stream``; otherwise JSON."""
+    limited: bool = False
+    """Whether it takes a limit key."""
 
 
 Services = Mapping[str, Mapping[str, HandlerInfo]]

@@ -22,8 +22,7 @@ from tests.ingress.admin.services import UNKNOWN, AdminEngine
         ("GET", "/subscriptions", "there is no Kafka, "),
         ("PATCH", "/kafka-clusters/c", "there is no Kafka, "),
         ("POST", "/query", "there is no SQL over HTTP, "),
-        ("PUT", "/limits/rules", "there are no virtual queues and no limits"),
-        ("POST", "/vqueues/vq_1/pause", "there are no virtual queues and no limits"),
+        ("POST", "/vqueues/vq_1/pause", "there are no virtual queues, and GET /limits/usage says who waits for what"),
         ("POST", "/internal/services/Counter/serdes/decode/x", "payloads are JSON or plain bytes, "),
     ],
 )

@@ -12,7 +12,7 @@ _ABSENT = {
         "as the idempotency key"
     ),
     r"/query": "there is no SQL over HTTP, GET /invocations/{id} tells what is known of one",
-    r"/limits/.*|/vqueues/.*": "there are no virtual queues and no limits",
+    r"/vqueues/.*": "there are no virtual queues, and GET /limits/usage says who waits for what",
     r"/internal/services/.*": "payloads are JSON or plain bytes, there is nothing to decode",
 }
 _WHY = [(re.compile(pattern), why) for pattern, why in _ABSENT.items()]

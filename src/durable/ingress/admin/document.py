@@ -39,6 +39,39 @@ _STATE: Document = {
     },
 }
 
+_LIMITS: Document = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "required": ["pattern"],
+        "properties": {
+            "pattern": {"type": "string"},
+            "limits": {
+                "type": "object",
+                "properties": {
+                    "concurrency": {"type": ["integer", "null"], "minimum": 0},
+                    "queue": {"type": ["integer", "null"], "minimum": 0},
+                    "rate": {
+                        "type": ["object", "null"],
+                        "required": ["count", "per_ms"],
+                        "properties": {
+                            "count": {"type": "integer", "minimum": 1},
+                            "per_ms": {"type": "integer", "minimum": 1},
+                            "burst": {"type": "integer", "minimum": 1},
+                        },
+                    },
+                },
+            },
+            "hold": {"type": "boolean"},
+            "description": {"type": "string"},
+        },
+    },
+}
+_PATTERNS: Document = {
+    "type": "array",
+    "items": {"type": "object", "required": ["pattern"], "properties": {"pattern": {"type": "string"}}},
+}
+
 
 def document(operations: Sequence[Operation], version: str) -> Document:
     paths: dict[str, Document] = {}
@@ -49,7 +82,7 @@ def document(operations: Sequence[Operation], version: str) -> Document:
         "info": {"title": "durable admin API", "version": version},
         "paths": paths,
         "components": {
-            "schemas": {"Error": _ERROR, "Batch": _BATCH, "State": _STATE},
+            "schemas": {"Error": _ERROR, "Batch": _BATCH, "State": _STATE, "Limits": _LIMITS, "Patterns": _PATTERNS},
             "responses": {"Error": _content("Why it was not done", "Error")},
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },

@@ -10,6 +10,7 @@ from durable.core.entries import Verb
 from durable.core.invocation import Invocation
 from durable.core.waits import Why
 from durable.errors import DiskFullError
+from durable.limiting import Limits
 from durable.runtime.outside import Accepted, Peeked, Services, Submission
 from durable.service import AnyService
 
@@ -68,6 +69,11 @@ class Administered(Protocol):
     @property
     def services(self) -> Mapping[str, type[AnyService]]:
         """What it serves, by name on the wire; also while it is not open."""
+        ...
+
+    @property
+    def limits(self) -> Limits:
+        """What may run, start and wait; while it is open."""
         ...
 
     @property

@@ -9,7 +9,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from durable.ingress.admin import about, invocations, services, state
+from durable.ingress.admin import about, invocations, limits, services, state
 from durable.ingress.admin.batch import carry_out_all
 from durable.ingress.admin.door import Administered
 from durable.ingress.admin.verbs import Name
@@ -57,6 +57,10 @@ OPERATIONS = (
         (202,),
         body="State",
     ),
+    Operation("GET", "/limits/rules", limits.show, "Every limit that holds"),
+    Operation("PUT", "/limits/rules", limits.put, "Set or replace limits, until they are removed", body="Limits"),
+    Operation("POST", "/limits/rules/bulk-delete", limits.remove, "Take back limits that were put", body="Patterns"),
+    Operation("GET", "/limits/usage", limits.usage, "How many run, and how many wait, by what is limited"),
     Operation("GET", "/ui/services/{service}", services.page, "The same, to read"),
     Operation("GET", _ONE, invocations.describe, "What is known of an invocation"),
     Operation("GET", f"{_ONE}/why", invocations.why, "What it waits for, and what that waits for"),

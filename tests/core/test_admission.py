@@ -1,0 +1,412 @@
+"""Slots, rates and priorities, with everything in memory: who is let in, and that no slot is ever lost."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from durable.core import control, lifecycle
+from durable.core.entries import Signalled, Target
+from durable.core.ids import CANCEL
+from durable.core.invocation import Kind, LoadedInstance, Request, Status, Timer, instance_id
+from durable.core.lanes import LaneKey, Mode
+from durable.core.ledger import Ledger, Resident, Rule
+from durable.core.lifecycle import Failed
+from durable.core.outcome import Failure, Success
+from durable.flow import Limit, LimitSet, Path, Rate
+from durable.retry import RetryPolicy
+from tests.core.bench import NOW, id_of
+
+DIRECTORY = {
+    ("Mail", "send"): Rule(Kind.SERVICE, 1000, limit="tenant"),
+    ("Mail", "sort"): Rule(Kind.SERVICE, 1000),
+    ("Cart", "add"): Rule(Kind.EXCLUSIVE, 1000),
+    ("Cart", "show"): Rule(Kind.SHARED, 1000),
+}
+
+
+def a_ledger(*limits: Limit) -> Ledger:
+    ledger = Ledger(DIRECTORY, last_n=0, last_place=0)
+    ledger.admission.replace(LimitSet(limits), ())
+    return ledger
+
+
+def accept(
+    ledger: Ledger, target: Target, now_ms: int = NOW, *, limit_key: str | None = None, priority: int = 0
+) -> Resident:
+    rule = DIRECTORY[target.service, target.handler]
+    request = Request(
+        target=target, kind=rule.kind, payload=b"", limit=rule.limit_of(limit_key), priority=priority, retention_ms=1000
+    )
+    ledger.admit_instance(instance_id(target), LoadedInstance([], {}, {}, {}))
+    return lifecycle.accept(ledger, request, id_of(ledger.last_n + 1), now_ms, None)
+
+
+def send(ledger: Ledger, tenant: str, priority: int = 0) -> Resident:
+    return accept(ledger, Target("Mail", "send"), limit_key=tenant, priority=priority)
+
+
+def let_in(ledger: Ledger, now_ms: int = NOW, most: int = 1_000_000) -> list[Resident]:
+    """As a gatekeeper does; whom it let in, in order."""
+    admission, went = ledger.admission, list[Resident]()
+    while len(went) < most and (lane := admission.pick(now_ms)) is not None:
+        _, id = lane.line.pop()
+        resident = ledger.invocations[id]
+        lifecycle.let_in(ledger, resident, lane, now_ms)
+        if resident.invocation.status is Status.RUNNING:
+            went.append(resident)
+    if len(went) < most:
+        admission.changed = False
+    return went
+
+
+def running(ledger: Ledger) -> list[Resident]:
+    return [each for each in ledger.invocations.values() if each.invocation.status is Status.RUNNING]
+
+
+def complete(ledger: Ledger, resident: Resident, now_ms: int = NOW) -> None:
+    lifecycle.complete(ledger, resident, Success(b""), now_ms)
+
+
+def served(ledger: Ledger, count: int) -> list[Resident]:
+    """Who ran, one after the other."""
+    order: list[Resident] = []
+    for _ in range(count):
+        (one,) = running(ledger)
+        order.append(one)
+        complete(ledger, one)
+        let_in(ledger)
+    return order
+
+
+def test_a_flood_of_one_tenant_does_not_starve_another() -> None:
+    ledger = a_ledger(Limit("engine", concurrency=1))
+    for _ in range(1000):
+        send(ledger, "flood")
+    let_in(ledger)
+    few = [send(ledger, "few") for _ in range(5)]
+    let_in(ledger)
+
+    order = served(ledger, 12)
+
+    assert {each.invocation.id for each in few} <= {each.invocation.id for each in order}
+    assert [each.invocation.id for each in order if each in few] == [each.invocation.id for each in few]
+
+
+def test_a_priority_is_served_twice_as_often_as_the_one_below() -> None:
+    ledger = a_ledger(Limit("engine", concurrency=1))
+    for _ in range(180):
+        for priority in (0, 1, 2):
+            send(ledger, "a", priority)
+    let_in(ledger)
+
+    shares = Counter(each.invocation.request.priority for each in served(ledger, 210))
+
+    assert shares == pytest.approx({0: 30, 1: 60, 2: 120}, abs=3)
+
+
+def test_whoever_waits_is_served_however_many_with_priority_come() -> None:
+    ledger = a_ledger(Limit("engine", concurrency=1))
+    send(ledger, "a")
+    poor = send(ledger, "a")
+
+    for rounds in range(2**9 + 10):
+        send(ledger, f"t{rounds % 100}", 9)  # each time another one with everything in its favour
+        let_in(ledger)
+        (one,) = running(ledger)
+        complete(ledger, one)
+        let_in(ledger)
+        if poor.invocation.status is Status.RUNNING:
+            break
+    else:
+        pytest.fail("it was starved")
+
+
+def test_what_waits_at_one_tenants_limit_keeps_no_other_out() -> None:
+    ledger = a_ledger(Limit("limit/tenant/*", concurrency=1), Limit("engine", concurrency=5))
+    many = [send(ledger, "many") for _ in range(20)]
+    other = [send(ledger, "other"), send(ledger, "third")]
+    let_in(ledger)
+
+    assert {each.invocation.id for each in running(ledger)} == {
+        many[0].invocation.id,
+        *(each.invocation.id for each in other),
+    }
+
+
+def test_an_engine_without_limits_counts_nothing() -> None:
+    ledger = Ledger(DIRECTORY, last_n=0, last_place=0)
+    for _ in range(3):
+        send(ledger, "a")
+
+    assert len(running(ledger)) == 3
+    assert not ledger.admission.active
+    assert ledger.admission.slots == {}
+
+
+def test_a_slot_is_held_through_a_wait_if_the_limit_says_so() -> None:
+    ledger = a_ledger(Limit("handler/Mail/send", concurrency=1, hold=True))
+    first, second = send(ledger, "a"), send(ledger, "a")
+    lifecycle.suspend(ledger, first, NOW)
+
+    assert let_in(ledger) == []
+    assert first.invocation.holds
+
+    lifecycle.notify(ledger, first, Signalled("go", Success(b"")), NOW)
+    assert first.invocation.status is Status.RUNNING
+    complete(ledger, first)
+    assert let_in(ledger) == [second]
+
+
+def test_a_slot_is_given_up_with_a_wait_and_taken_again_in_turn() -> None:
+    ledger = a_ledger(Limit("handler/Mail/send", concurrency=1))
+    first, second = send(ledger, "a"), send(ledger, "a")
+    lifecycle.suspend(ledger, first, NOW)
+    assert let_in(ledger) == [second]
+
+    lifecycle.notify(ledger, first, Signalled("go", Success(b"")), NOW)
+
+    assert first.invocation.status is Status.READY
+    assert let_in(ledger) == []
+    complete(ledger, second)
+    assert let_in(ledger) == [first]
+
+
+def test_a_start_that_rests_only_on_the_rate_is_let_in_when_its_time_comes() -> None:
+    ledger = a_ledger(Limit("service/Mail", rate=Rate(1, timedelta(seconds=1))))
+    first, second, third = (send(ledger, "a") for _ in range(3))
+    assert running(ledger) == [first]
+    assert let_in(ledger) == []
+    assert ledger.admission.next_ms == NOW + 1000
+
+    assert let_in(ledger, NOW + 999) == []
+    assert let_in(ledger, NOW + 1000) == [second]
+    assert let_in(ledger, NOW + 2000) == [third]
+    assert ledger.commit.rates == {"service/Mail": NOW + 3000}
+
+
+def test_going_on_is_no_start() -> None:
+    ledger = a_ledger(Limit("service/Mail", rate=Rate(1, timedelta(seconds=1))))
+    first = send(ledger, "a")
+    lifecycle.suspend(ledger, first, NOW)
+
+    lifecycle.notify(ledger, first, Signalled("go", Success(b"")), NOW)
+
+    assert first.invocation.status is Status.RUNNING
+
+
+def test_lanes_that_say_nothing_are_forgotten() -> None:
+    ledger = a_ledger(Limit("limit/tenant/*", concurrency=1))
+    for number in range(5000):
+        complete(ledger, send(ledger, f"t{number}"))
+    last = send(ledger, "last")
+
+    assert len(ledger.admission.prune(NOW)) == 5000
+
+    assert list(ledger.admission.meters) == [("limit", "tenant", "last")]
+    complete(ledger, last)
+    assert ledger.admission.imbalance([]) == []
+
+
+def test_an_invocation_that_cannot_be_found_keeps_no_slot() -> None:
+    ledger = a_ledger(Limit("engine", concurrency=1))
+    first, lost, third = (send(ledger, "a") for _ in range(3))
+    complete(ledger, first)
+    lane = ledger.admission.pick(NOW)
+    assert lane is not None
+    lane.line.pop()
+    lifecycle.let_in(ledger, None, lane, NOW)  # its row is damaged, say
+
+    assert let_in(ledger) == [third]
+    complete(ledger, third)
+    lane = ledger.admission.pick(NOW)
+    assert lane is not None
+    assert lane.line.first is None
+    ledger.admission.lose(lane)
+
+    assert ledger.admission.pick(NOW) is None
+    assert lost.invocation.status is Status.READY
+
+
+LIMITS = [
+    Limit("engine", concurrency=4),
+    Limit("engine", concurrency=1),
+    Limit("service/*", concurrency=3),
+    Limit("service/Mail", concurrency=2, hold=True),
+    Limit("handler/Mail/send", rate=Rate(3, timedelta(seconds=1), burst=2)),
+    Limit("handler/Cart/*", concurrency=2, rate=Rate(5, timedelta(seconds=1))),
+    Limit("limit/tenant", concurrency=3),
+    Limit("limit/tenant/*", concurrency=1),
+    Limit("limit/tenant/a", concurrency=2, hold=True),
+    Limit("limit/tenant/*/eu", rate=Rate(1, timedelta(seconds=1))),
+    Limit("key/Cart/*", concurrency=1),
+]
+TARGETS = [
+    Target("Mail", "send"), Target("Mail", "sort"), Target("Cart", "add", "x"), Target("Cart", "add", "y"),
+    Target("Cart", "show", "x"),
+]  # fmt: skip
+TENANTS = [None, "a", "b", "a/eu", "b/eu"]
+RETRY = RetryPolicy(first=timedelta(seconds=1), max_attempts=2)
+
+
+class Flow(RuleBasedStateMachine):
+    """Everything that may happen to invocations, under limits that change."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = NOW
+        self.ledger = a_ledger()
+        self.most: dict[Path, int] = {}
+        """How many may run, per path: as many as did, if the limit became smaller."""
+        self.starts: dict[Path, list[int]] = {}
+        self.begun: set[bytes] = set()
+        self.order: dict[str, list[int]] = {}
+
+    def of(self, *statuses: Status) -> list[Resident]:
+        return [each for each in self.ledger.invocations.values() if each.invocation.status in statuses]
+
+    @initialize(limits=st.sets(st.sampled_from(LIMITS), min_size=1).map(lambda limits: {x.pattern: x for x in limits}))
+    def limit(self, limits: dict[str, Limit]) -> None:
+        self.replace(limits)
+
+    @rule(limits=st.sets(st.sampled_from(LIMITS)).map(lambda limits: {x.pattern: x for x in limits}))
+    def replace(self, limits: dict[str, Limit]) -> None:
+        invocations = [each.invocation for each in self.of(Status.RUNNING)]
+        self.ledger.admission.replace(LimitSet(list(limits.values())), invocations)
+        self.most = {path: meter.used for path, meter in self.ledger.admission.meters.items()}
+        self.starts = {}
+
+    @rule(target_=st.sampled_from(TARGETS), tenant=st.sampled_from(TENANTS), priority=st.integers(0, 9))
+    def accept(self, target_: Target, tenant: str | None, priority: int) -> None:
+        limit_key = tenant if target_.handler == "send" else None
+        accept(self.ledger, target_, self.now, limit_key=limit_key, priority=priority)
+        self.act()
+
+    @rule(ms=st.integers(0, 2000))
+    def wait(self, ms: int) -> None:
+        self.now += ms
+        for resident in self.of(Status.BACKING_OFF):
+            due_ms = resident.invocation.due_ms
+            if due_ms is not None and due_ms <= self.now:
+                lifecycle.fire(self.ledger, resident, Timer(due_ms, resident.invocation.n, 0), self.now)
+        self.act()
+
+    @rule(most=st.integers(1, 5))
+    def let_in(self, most: int) -> None:
+        let_in(self.ledger, self.now, most)
+        self.act()
+
+    def act(self) -> None:
+        """Who started now, and what that counts for."""
+        for resident in self.of(Status.RUNNING):
+            invocation = resident.invocation
+            if invocation.id in self.begun:
+                continue
+            self.begun.add(invocation.id)
+            lane = self.ledger.admission.lane_of(invocation.request, Mode.START)
+            for meter in lane.meters:
+                self.starts.setdefault(meter.path, []).append(self.now)
+            self.order.setdefault(lane.text, []).append(invocation.n)
+        self.ledger.effects = []
+
+    @precondition(lambda self: self.of(Status.RUNNING))
+    @rule(data=st.data(), how=st.sampled_from(["complete", "suspend", "fail"]))
+    def end(self, data: st.DataObject, how: str) -> None:
+        resident = data.draw(st.sampled_from(self.of(Status.RUNNING)))
+        match how:
+            case "complete":
+                complete(self.ledger, resident, self.now)
+            case "suspend":
+                lifecycle.suspend(self.ledger, resident, self.now)
+            case _:
+                failed = Failed(Failure(500, "no"))
+                if lifecycle.fail(self.ledger, resident, failed, RETRY, self.now):
+                    complete(self.ledger, resident, self.now)
+        self.act()
+
+    @precondition(lambda self: self.of(*Status) != self.of(Status.COMPLETED))
+    @rule(data=st.data(), how=st.sampled_from(["cancel", "kill", "pause", "resume", "wake"]))
+    def disturb(self, data: st.DataObject, how: str) -> None:
+        resident = data.draw(st.sampled_from(self.of(*(status for status in Status if status is not Status.COMPLETED))))
+        paused = resident.invocation.status is Status.PAUSED
+        try:
+            match how:
+                case "cancel":
+                    lifecycle.signal(self.ledger, resident, Signalled(CANCEL, Success()), self.now)
+                case "kill":
+                    control.kill(self.ledger, resident, self.now)
+                case "pause":
+                    control.pause(self.ledger, resident, self.now)
+                case "resume":
+                    control.resume(self.ledger, resident, self.now)
+                case _:
+                    lifecycle.notify(self.ledger, resident, Signalled("go", Success(b"")), self.now)
+        except control.InvocationStateError:
+            assert not paused or how == "kill"
+        self.act()
+
+    @invariant()
+    def slots_balance(self) -> None:
+        invocations = [each.invocation for each in self.of(Status.RUNNING)]
+        assert self.ledger.admission.imbalance(invocations) == []
+
+    @invariant()
+    def never_more_than_the_limit_at_once(self) -> None:
+        for path, meter in self.ledger.admission.meters.items():
+            if meter.limit.concurrency is None:
+                continue
+            most = max(meter.limit.concurrency, self.most.get(path, 0))
+            assert meter.used <= most, path
+            self.most[path] = max(meter.limit.concurrency, min(most, meter.used))
+
+    @invariant()
+    def never_more_starts_than_count_and_burst(self) -> None:
+        for path, meter in self.ledger.admission.meters.items():
+            rate = meter.limit.rate
+            if rate is not None:
+                since = self.now - rate.per.total_seconds() * 1000
+                assert (
+                    len([moment for moment in self.starts.get(path, []) if moment > since]) <= rate.count + rate.burst
+                )
+
+    @invariant()
+    def backlogs_are_what_waits(self) -> None:
+        waiting = Counter[Path]()
+        for resident in self.of(Status.READY, Status.PENDING):
+            lane = resident.invocation.lane
+            if lane is not None and LaneKey.read(lane).mode is Mode.START:
+                waiting.update(meter.path for meter in self.ledger.admission.lanes[LaneKey.read(lane)].meters)
+        assert {path: meter.backlog for path, meter in self.ledger.admission.meters.items() if meter.backlog} == waiting
+
+    @invariant()
+    def nobody_waits_who_could_run(self) -> None:
+        if self.ledger.admission.changed:
+            return  # the gatekeeper has not looked yet
+        for resident in self.of(Status.READY):
+            assert resident.invocation.lane is not None
+            lane = self.ledger.admission.lanes[LaneKey.read(resident.invocation.lane)]
+            blocker = lane.find_blocker(self.now)
+            assert blocker is not None or self.ledger.admission.due(self.now)
+
+    def teardown(self) -> None:
+        """Everybody ends at last."""
+        for _ in range(10_000):
+            for resident in self.of(Status.SUSPENDED, Status.BACKING_OFF, Status.PAUSED):
+                lifecycle.start(self.ledger, resident, self.now)
+            for resident in self.of(Status.RUNNING):
+                complete(self.ledger, resident, self.now)
+            self.now += 1000
+            let_in(self.ledger, self.now)
+            if not self.of(*(status for status in Status if status is not Status.COMPLETED)):
+                break
+        assert not self.of(*(status for status in Status if status is not Status.COMPLETED))
+        assert all(meter.used == meter.backlog == 0 for meter in self.ledger.admission.meters.values())
+
+
+Flow.TestCase.settings = settings(max_examples=60, stateful_step_count=50, deadline=None)
+TestFlow = Flow.TestCase

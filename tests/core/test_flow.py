@@ -1,0 +1,87 @@
+"""What people may write as a limit, and which of several counts."""
+
+from datetime import timedelta
+
+import pytest
+
+from durable.flow import Limit, LimitSet, Rate, check_limit_key, check_limits, check_priority, parse_pattern
+
+SECOND = timedelta(seconds=1)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "parts"),
+    [
+        ("engine", ("engine",)),
+        ("service/Mail", ("service", "Mail")),
+        ("handler/Mail/send", ("handler", "Mail", "send")),
+        ("handler/*/send", ("handler", "*", "send")),
+        ("key/Cart/a/b", ("key", "Cart", "a/b")),
+        ("limit/tenant", ("limit", "tenant")),
+        ("limit/tenant/*/eu", ("limit", "tenant", "*", "eu")),
+    ],
+)
+def test_a_pattern_is_a_path(pattern: str, parts: tuple[str, ...]) -> None:
+    assert parse_pattern(pattern) == parts
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["", "*", "engine/x", "service", "service/", "service/A/b", "handler/A", "key/Cart", "limit", "limit/a/b/c/d",
+     "limit/a/ü", "queue/x", "limit//a"],
+)  # fmt: skip
+def test_what_names_nothing_is_refused(pattern: str) -> None:
+    with pytest.raises(ValueError, match=r"expected engine|cannot be: each part"):
+        Limit(pattern, concurrency=1)
+
+
+@pytest.mark.parametrize(
+    "bounds", [{"concurrency": -1}, {"concurrency": True}, {"queue": 1.5}, {"rate": 3}, {"hold": 1}]
+)
+def test_bounds_that_make_no_sense_are_refused(bounds: dict[str, object]) -> None:
+    with pytest.raises((TypeError, ValueError), match=next(iter(bounds))):
+        Limit("engine", **bounds)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("rate", [(0, SECOND), (1, timedelta(0)), (1, SECOND, 0), (1, 60), (True, SECOND)])
+def test_rates_that_make_no_sense_are_refused(rate: tuple[object, ...]) -> None:
+    with pytest.raises((TypeError, ValueError), match="a rate"):
+        Rate(*rate)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("key", ["", "a/b/c", "a b", "a/", 5, "x" * 37])
+def test_limit_keys_have_one_or_two_plain_parts(key: object) -> None:
+    with pytest.raises(ValueError, match="a limit key is one or two parts"):
+        check_limit_key(key)
+
+
+@pytest.mark.parametrize("priority", [-1, 10, True, 1.0, "1"])
+def test_priorities_are_small(priority: object) -> None:
+    with pytest.raises(ValueError, match="from 0 to 9"):
+        check_priority(priority)
+
+
+def test_one_limit_for_each_pattern() -> None:
+    with pytest.raises(ValueError, match="two limits are for engine"):
+        check_limits((Limit("engine", 1), Limit("engine", 2)))
+
+
+@pytest.mark.parametrize(
+    ("path", "pattern"),
+    [
+        (("limit", "tenant"), "limit/tenant"),
+        (("limit", "tenant", "acme"), "limit/tenant/acme"),
+        (("limit", "tenant", "other"), "limit/tenant/*"),
+        (("limit", "tenant", "acme", "eu"), "limit/tenant/acme/*"),
+        (("limit", "tenant", "other", "eu"), "limit/tenant/*/eu"),
+        (("limit", "tenant", "other", "us"), None),
+        (("service", "Mail"), None),
+    ],
+)
+def test_the_most_specific_limit_counts(path: tuple[str, ...], pattern: str | None) -> None:
+    patterns = ["limit/tenant", "limit/tenant/*", "limit/tenant/acme", "limit/tenant/*/eu", "limit/tenant/acme/*"]
+    limits = LimitSet([Limit(pattern, concurrency=1) for pattern in patterns])
+
+    found = limits.of(path)
+
+    assert (found and found.pattern) == pattern

@@ -1,0 +1,88 @@
+"""Lanes and meters, one at a time."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from itertools import accumulate
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from durable.core.lanes import LaneKey, Meter, Mode
+from durable.flow import Limit, Rate
+from tests.core.bench import NOW
+
+keys = st.builds(
+    LaneKey,
+    st.sampled_from(Mode),
+    st.integers(0, 9),
+    st.sampled_from(["Mail", "a.b-c"]),
+    st.sampled_from(["send", "s_2"]),
+    st.none() | st.sampled_from(["tenant", "tenant/acme", "tenant/acme/eu", "t-1/-"]),
+    st.none() | st.text(),
+)
+
+
+@given(keys)
+def test_a_lane_is_read_as_it_was_written(key: LaneKey) -> None:
+    assert LaneKey.read(key.write()) == key
+
+
+@pytest.mark.parametrize("text", ["", "x0 A/b - ", "s A/b - ", "s0 Ab - ", "s0 A/b -"])
+def test_what_is_no_lane_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        LaneKey.read(text)
+
+
+def test_a_lane_counts_for_all_that_it_is_part_of() -> None:
+    key = LaneKey(Mode.START, 0, "Cart", "add", "tenant/acme/eu", "jane")
+
+    assert ["/".join(path) for path in key.paths()] == [
+        "engine", "service/Cart", "handler/Cart/add", "key/Cart/jane", "limit/tenant", "limit/tenant/acme",
+        "limit/tenant/acme/eu",
+    ]  # fmt: skip
+
+
+def starts(rate: Rate, moments: Iterator[int] | list[int]) -> list[int]:
+    """When somebody started who asked at each of these moments."""
+    meter, started = Meter(("engine",), Limit("engine", rate=rate)), []
+    for moment in moments:
+        while meter.opens_ms(moment) <= moment:
+            meter.start(moment)
+            started.append(moment)
+    return started
+
+
+def test_a_smooth_rate_spaces_its_starts() -> None:
+    assert starts(Rate(4, timedelta(seconds=1)), [NOW + ms for ms in range(1001)]) == [
+        NOW, NOW + 250, NOW + 500, NOW + 750, NOW + 1000
+    ]  # fmt: skip
+
+
+def test_a_burst_is_let_in_at_once() -> None:
+    assert starts(Rate(4, timedelta(seconds=1), burst=4), [NOW, NOW + 100, NOW + 250]) == [NOW] * 4 + [NOW + 250]
+
+
+@given(
+    st.integers(1, 20),
+    st.integers(1, 100_000),
+    st.integers(1, 20),
+    st.lists(st.integers(0, 50_000), min_size=1, max_size=60),
+)
+def test_no_stretch_of_the_period_has_more_than_count_and_burst(
+    count: int, per_ms: int, burst: int, waits: list[int]
+) -> None:
+    moments = [NOW + ms for ms in accumulate(waits)]
+
+    started = starts(Rate(count, timedelta(milliseconds=per_ms), burst), moments)
+
+    for index, first in enumerate(started):
+        within = [moment for moment in started[index:] if moment < first + per_ms]
+        assert len(within) <= count + burst
+
+
+def test_a_clock_that_was_set_back_keeps_nobody_waiting_for_long() -> None:
+    meter = Meter(("engine",), Limit("engine", rate=Rate(1, timedelta(seconds=1), burst=2)))
+    meter.start(NOW + 3_600_000)
+
+    assert meter.opens_ms(NOW) <= NOW + 1000
