@@ -53,11 +53,11 @@ class Auditor:
             return audit(path, overdue_ms=late, thorough=False, rest=rest)
 
         found = await self._beside.run(look)
-        found = msgspec.structs.replace(found, findings=(*found.findings, *self._imbalance()))
+        found = msgspec.structs.replace(found, findings=(*found.findings, *self.imbalance()))
         self._tell(found)
         return found
 
-    def _imbalance(self) -> list[Finding]:
+    def imbalance(self) -> list[Finding]:
         """I8 of limits, in memory: a slot that is lost keeps others out for ever."""
         ledger = self._kernel.ledger
         invocations = (resident.invocation for resident in ledger.invocations.values())

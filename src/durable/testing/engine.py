@@ -60,8 +60,10 @@ class TestEngine(Engine):
         return self._store.commits
 
     async def audit(self) -> Audit:
-        """What is not as it must be on its disk; also of an engine that has died, or is closed."""
-        return audit_disk(self.disk)
+        """What is not as it must be on its disk, or in its count of slots; also of one that has died, or is closed."""
+        found = audit_disk(self.disk)
+        slots = () if self._running is None or self.door.stopped else self._running.auditor.imbalance()
+        return msgspec.structs.replace(found, findings=(*found.findings, *slots))
 
     def _open_store(self) -> Store:
         return self._store

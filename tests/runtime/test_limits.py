@@ -1,0 +1,396 @@
+"""Limits in a running engine: what waits, what goes on, what survives."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sys
+from collections import Counter
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+
+import anyio
+import httpx
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from durable import (
+    Context,
+    Engine,
+    EngineStoppedError,
+    Limit,
+    ObjectContext,
+    Options,
+    QueueFullError,
+    Rate,
+    Service,
+    State,
+    TerminalError,
+    VirtualObject,
+    handler,
+)
+from durable.core.ids import write_invocation
+from durable.core.invocation import Invocation, Status
+from durable.core.lanes import LaneKey, Mode
+from durable.flow import LimitSet
+from durable.ingress import ingress
+from durable.store import Store
+from durable.store.sqlite import SQLiteStore
+from durable.testing import TestEngine
+
+SECOND = timedelta(seconds=1)
+ran: list[str] = []
+gate = asyncio.Event()
+
+
+class Work(Service, limit="tenant"):
+    @handler
+    async def do(self, ctx: Context, name: str) -> str:
+        await ctx.run("note", ran.append, name)
+        return name
+
+    @handler
+    async def rest(self, ctx: Context, name: str) -> str:
+        await ctx.sleep(SECOND)
+        await ctx.run("note", ran.append, name)
+        return name
+
+    @handler
+    async def wait(self, ctx: Context, name: str) -> str:
+        return await ctx.signal("go", str)
+
+    @handler
+    async def pass_gate(self, ctx: Context, name: str) -> str:
+        await ctx.run("gate", gate.wait)
+        await ctx.run("note", ran.append, name)
+        return name
+
+    @handler
+    async def nest(self, ctx: Context, depth: int) -> int:
+        return 0 if depth == 0 else 1 + await ctx.call(Work.nest, depth - 1)
+
+    @handler
+    async def fan(self, ctx: Context, names: list[str]) -> None:
+        for name in names:
+            ctx.send(Work.do.options(limit_key=name, priority=3), name)
+
+
+class Declared(Service):
+    @handler(concurrency=1, queue=2, hold=True)
+    async def narrow(self, ctx: Context) -> str:
+        return await ctx.signal("go", str)
+
+    @handler(rate=Rate(2, SECOND))
+    async def slow(self, ctx: Context, name: str) -> str:
+        return name
+
+
+class Line(VirtualObject):
+    said = State(list[int], default=list)
+
+    @handler
+    async def add(self, ctx: ObjectContext, number: int) -> list[int]:
+        said = [*await ctx.get(self.said), number]
+        await ctx.sleep(SECOND)
+        ctx.set(self.said, said)
+        return said
+
+
+def an_engine(*limits: Limit, after: TestEngine | None = None, crash_at: int | None = None) -> TestEngine:
+    options = Options(limits=limits)
+    return TestEngine(Work(), Declared(), Line(), options=options, after=after, crash_at=crash_at)
+
+
+@pytest.fixture(autouse=True)
+def forget() -> None:
+    ran.clear()
+    gate.clear()
+
+
+async def test_a_wait_gives_the_slot_to_the_next() -> None:
+    async with an_engine(Limit("service/Work", concurrency=1)) as engine:
+        first, second = await engine.send(Work.wait, "a"), await engine.send(Work.wait, "b")
+        third = await engine.send(Work.do, "c")
+        await engine.settle()
+
+        assert [await each.status() for each in (first, second, third)] == ["suspended", "suspended", "completed"]
+
+
+async def test_calls_under_one_limit_do_not_wait_for_each_other_for_ever() -> None:
+    async with an_engine(Limit("engine", concurrency=1)) as engine:
+        assert await engine.call(Work.nest, 5) == 5
+
+
+async def test_a_slot_that_is_held_keeps_others_out_and_why_says_so() -> None:
+    async with an_engine(Limit("handler/Work/*", concurrency=1, hold=True)) as engine:
+        first, second = await engine.send(Work.wait, "a"), await engine.send(Work.wait, "b")
+        await engine.settle()
+
+        assert await second.status() == "ready"
+        assert "handler/Work/wait lets 1 run at once, and 1 do (by the limit handler/Work/*)" in str(await second.why())
+        await first.signal("go", "on")
+        await engine.settle()
+        assert (await first.status(), await second.status()) == ("completed", "running")
+
+
+async def test_why_says_when_the_rate_lets_it_start() -> None:
+    async with an_engine() as engine:
+        sent = [await engine.send(Declared.slow, name) for name in "abc"]
+        await engine.settle()
+
+        (reason, *_) = (await sent[2].why()).reasons
+        assert reason.what == "handler/Declared/slow lets 2 start in 0:00:01"
+        assert reason.due_ms == engine.clock.now_ms() + 500
+        await engine.skip(SECOND)
+        assert [await each.result() for each in sent] == ["a", "b", "c"]
+
+
+async def test_a_full_line_refuses_and_says_when_to_come_back() -> None:
+    async with an_engine() as engine:
+        sent = [await engine.send(Declared.narrow) for _ in range(3)]
+        with pytest.raises(QueueFullError, match="narrow lets 2 wait, and 2 do: send it again later") as refused:
+            await engine.send(Declared.narrow)
+        assert (refused.value.status, refused.value.retry_after) == (429, SECOND)
+
+        await sent[0].cancel()
+        await engine.settle()
+        await engine.send(Declared.narrow)
+
+
+async def test_limits_are_put_and_removed_while_it_runs_and_survive_it() -> None:
+    engine = an_engine(Limit("limit/tenant/*", concurrency=5))
+    async with engine:
+        await engine.limits.put(Limit("limit/tenant/*", concurrency=1, hold=True))
+        await engine.limits.put(Limit("limit/tenant/vip", concurrency=3, hold=True))
+        sent = [await engine.send(Work.wait.options(limit_key=key), "") for key in ("a", "a", "vip", "vip", "vip")]
+        await engine.settle()
+        assert Counter([await each.status() for each in sent]) == {"running": 4, "ready": 1}
+
+    engine = an_engine(Limit("limit/tenant/*", concurrency=5), after=engine)
+    async with engine:
+        await engine.settle()
+        assert Counter([await each.status() for each in sent_again(engine, sent)]) == {"suspended": 4, "ready": 1}
+        assert [limit.pattern for limit in engine.limits.all()] == [
+            "handler/Declared/narrow", "handler/Declared/slow", "limit/tenant/*", "limit/tenant/vip",
+        ]  # fmt: skip
+
+        await engine.limits.remove("limit/tenant/*")
+
+        await engine.settle()
+        assert "ready" not in [await each.status() for each in sent_again(engine, sent)]
+        with pytest.raises(TerminalError, match=r"no limit was put for limit/tenant/\*; the code says it"):
+            await engine.limits.remove("limit/tenant/*")
+        assert (await engine.audit()).clean
+
+
+def sent_again(engine: Engine, sent: list[object]) -> list[object]:
+    return [engine.invocation(each.id) for each in sent]  # type: ignore[attr-defined]
+
+
+async def test_a_rate_goes_on_where_it_was_after_a_restart() -> None:
+    engine = an_engine()
+    async with engine:
+        await engine.limits.put(Limit("handler/Work/do", rate=Rate(1, timedelta(hours=1))))
+        await engine.call(Work.do, "a")
+        waits = await engine.send(Work.do, "b")
+
+    async with an_engine(after=engine) as engine:
+        await engine.skip(timedelta(minutes=59))
+        assert ran == ["a"]
+        await engine.skip(timedelta(minutes=1))
+        assert ran == ["a", "b"]
+        assert await engine.invocation(waits.id).status() == "completed"
+
+
+async def test_a_smaller_limit_holds_for_what_is_recovered() -> None:
+    limit = Limit("handler/Work/pass_gate", concurrency=2)
+    with suppress(EngineStoppedError):
+        async with an_engine() as dead:
+            for number in range(5):
+                await dead.send(Work.pass_gate, str(number))
+            async with an_engine(limit, after=dead) as engine:
+                assert Counter(row.status for row in await rows(engine)) == {Status.RUNNING: 2, Status.READY: 3}
+                watch = Watch(engine, limit)
+                gate.set()
+                await engine.settle()
+                assert (sorted(ran), watch.seen > 0) == (list("01234"), True)
+
+
+async def rows(engine: TestEngine) -> list[Invocation]:
+    """As they are, or will be on the disk."""
+    return [await engine.door.look(write_invocation(row.id)) for row in engine.disk.invocations.values()]
+
+
+async def test_calls_of_a_handler_carry_their_limit_key_and_priority() -> None:
+    async with an_engine(Limit("limit/tenant/a", concurrency=0)) as engine:
+        await engine.call(Work.fan, ["a", "b"])
+        await engine.settle()
+
+        assert ran == ["b"]
+        (usage,) = (each for each in engine.limits.usage() if each.path == "limit/tenant/a")
+        assert (usage.running, usage.waiting) == (0, 1)
+
+
+def test_a_limit_key_needs_a_limit() -> None:
+    with pytest.raises(ValueError, match=r"Declared.slow counts for no named limit"):
+        Declared.slow.options(limit_key="a")
+
+
+class OnSQLite(TestEngine):
+    def __init__(self, path: Path, *limits: Limit, after: TestEngine | None = None) -> None:
+        super().__init__(Work(), options=Options(limits=limits), after=after)
+        self._path = path
+
+    def _open_store(self) -> Store:
+        return SQLiteStore(self._path)
+
+
+async def test_a_long_line_is_on_the_disk_and_is_let_in_in_order(tmp_path: Path) -> None:
+    closed = Limit("handler/Work/do", concurrency=0)
+    engine = OnSQLite(tmp_path / "db", closed)
+    async with engine:
+        for number in range(450):
+            await engine.send(Work.do.options(limit_key=f"t{number % 2}"), str(number))
+        (usage,) = engine.limits.usage()
+        assert usage.waiting == 450
+
+    async with OnSQLite(tmp_path / "db", closed, after=engine) as engine:
+        assert ran == []
+        assert Engine.audit
+        await engine.limits.put(Limit("handler/Work/do", concurrency=1))
+        await engine.settle()
+
+        assert sorted(map(int, ran)) == list(range(450))
+        for tenant in (0, 1):
+            mine = [int(name) for name in ran if int(name) % 2 == tenant]
+            assert mine == sorted(mine)
+        assert (await Engine.audit(engine)).clean
+
+
+async def test_the_ingress_takes_limit_keys_and_refuses_what_has_no_room() -> None:
+    async with an_engine(Limit("limit/tenant/a", concurrency=0, queue=1)) as engine:
+        transport = httpx.ASGITransport(ingress(engine))
+        async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
+            key = {"x-restate-limit-key": "a"}
+            assert (await client.post("/Work/do/send", json="x", headers=key)).status_code == 202
+            full = await client.post("/Work/do/send?limit-key=a", json="x")
+            assert (full.status_code, full.headers["retry-after"]) == (429, "1")
+            assert "limit/tenant/a lets 1 wait, and 1 do" in full.json()["message"]
+            other = await client.post(
+                "/Work/do", json="y", headers={"x-restate-limit-key": "b", "x-durable-priority": "9"}
+            )
+            assert other.json() == "y"
+            for headers, message in (
+                ({"x-restate-limit-key": "a/b/c"}, "invalid limit-key: too many path components"),
+                ({"x-restate-limit-key": "a b"}, "invalid limit-key: a limit key is"),
+                ({"x-durable-priority": "10"}, "bad priority"),
+            ):
+                bad = await client.post("/Work/do", json="x", headers=headers)
+                assert (bad.status_code, message in bad.json()["message"]) == (400, True)
+
+
+class Watch:
+    """Looks at every commit: never more than the limit run at once."""
+
+    def __init__(self, engine: TestEngine, *limits: Limit) -> None:
+        self.limits, self.seen = LimitSet(limits), 0
+        write = engine.disk.write
+
+        def checked(commit: object) -> None:
+            write(commit)  # type: ignore[arg-type]
+            self.look(engine.disk.invocations.values())  # type: ignore[arg-type]
+
+        engine.disk.write = checked  # type: ignore[method-assign]
+
+    def look(self, rows: list[Invocation]) -> None:
+        counts = Counter(
+            path
+            for row in rows
+            if row.status is Status.RUNNING
+            for path in LaneKey.of(row.request, Mode.START, keyed=True).paths()
+        )
+        for path, count in counts.items():
+            limit = self.limits.of(path)
+            if limit is not None and limit.concurrency is not None:
+                self.seen += 1
+                assert count <= limit.concurrency, path
+
+
+RANDOM_LIMITS = (
+    Limit("engine", concurrency=6),
+    Limit("service/Work", concurrency=3),
+    Limit("handler/Work/rest", rate=Rate(5, SECOND, burst=3)),
+    Limit("limit/tenant/*", concurrency=1),
+    Limit("limit/tenant/b", concurrency=2, hold=True),
+    Limit("key/Line/*", concurrency=1),
+)
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.integers(0, 2**32))
+async def test_whatever_happens_limits_hold_and_everybody_ends(seed: int) -> None:
+    ran.clear()
+    rng, sent, added = random.Random(seed), list[str](), dict[str, list[int]]()
+    engine = an_engine(*RANDOM_LIMITS)
+    watch = Watch(engine, *RANDOM_LIMITS)
+    for _ in range(4):
+        engine = an_engine(*RANDOM_LIMITS, after=engine, crash_at=rng.choice([None, rng.randrange(1, 40)]))
+        with suppress(EngineStoppedError):
+            async with engine:
+                for _ in range(25):
+                    await disturb(engine, rng, sent, added)
+                    assert engine.door.stopped or (await engine.audit()).clean
+    async with an_engine(*RANDOM_LIMITS, after=engine) as engine:
+        for id in sent:
+            with suppress(TerminalError):
+                await engine.door.control("resume", id)
+            with suppress(TerminalError):
+                await engine.invocation(id).signal("go", "end")
+        await engine.skip(300 * SECOND)
+        statuses = {row.status for row in engine.disk.invocations.values()}
+        assert statuses <= {Status.COMPLETED}
+        assert all(usage.running == usage.waiting == 0 for usage in engine.limits.usage())
+        assert (await engine.audit()).clean
+        for key in added:
+            said = msgspec.json.decode((await engine.door.state("Line", key))["said"], type=list[int])
+            assert said == sorted(said)
+    assert watch.seen
+
+
+async def disturb(engine: TestEngine, rng: random.Random, sent: list[str], added: dict[str, list[int]]) -> None:
+    """One thing that somebody does, or that the clock does."""
+    what = rng.choice(["do", "rest", "wait", "nest", "add", "cancel", "kill", "pause", "resume", "signal", "skip"])
+    try:
+        if what in ("do", "rest", "wait", "nest"):
+            sent.append(await start(engine, rng, what))
+        elif what == "add":
+            numbers = added.setdefault(rng.choice("xy"), [])
+            numbers.append(len(numbers))
+            await engine.send(Line.add, "x" if numbers is added.get("x") else "y", len(numbers))
+        elif what == "skip":
+            await engine.skip(timedelta(milliseconds=rng.randrange(1500)))
+        elif sent:
+            handle = engine.invocation(rng.choice(sent))
+            await (handle.signal("go", "on") if what == "signal" else getattr(handle, what)())
+    except TerminalError:
+        pass  # it had ended, say
+    if rng.random() < 0.3:
+        await engine.settle()
+
+
+async def start(engine: TestEngine, rng: random.Random, what: str) -> str:
+    tenant, priority = rng.choice(["a", "b", "b/eu", "c"]), rng.randrange(10)
+    if what == "nest":
+        nest = Work.nest.options(limit_key=tenant, priority=priority)
+        return (await engine.send(nest, rng.randrange(4))).id
+    named = {"do": Work.do, "rest": Work.rest, "wait": Work.wait}[what]
+    return (await engine.send(named.options(limit_key=tenant, priority=priority), what)).id
+
+
+if __name__ == "__main__":  # python -m tests.runtime.test_limits FIRST LAST
+    for number in range(int(sys.argv[1]), int(sys.argv[2])):
+        anyio.run(test_whatever_happens_limits_hold_and_everybody_ends.hypothesis.inner_test, number)  # type: ignore[attr-defined]
+        print("seed", number, flush=True)
