@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from datetime import UTC, datetime, timedelta
 from os import PathLike
 from random import random
@@ -44,6 +44,7 @@ from durable.runtime.timekeeper import Timekeeper
 from durable.service import AnyService, VirtualObject, check_service, handlers_of
 from durable.store import Store
 from durable.store.sqlite import SQLiteStore
+from durable.threads import end_threads, keep_threads
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -83,6 +84,8 @@ class Engine(Client):
         self._chance: Callable[[], float] = random
         self._entropy: Callable[[int], bytes] = os.urandom
         self._bound = bind(services)
+        self._hidden: dict[str, Runnable] = {REPLACE_STATE: StateReplacer()}
+        """What each virtual object has beside its own handlers: run like any other, but never shown."""
         self._on_step: Callable[[Attempt, Step], None] | None = None
         self._running: _Running | None = None
 
@@ -90,7 +93,7 @@ class Engine(Client):
         """Take the database, and go on with everything that was under way."""
         if self._running is not None:
             raise EngineStoppedError("this engine is open already; open another one instead")
-        running = _Running(self._make_store(), self._clock, self._chance, self._bound)
+        running = _Running(self._make_store(), self._clock, self._chance, self._bound, self._hidden)
         await running.open(self._options, self._entropy)
         if self._on_step is not None:
             running.invoker.on_step = self._on_step
@@ -185,16 +188,22 @@ class _Running:
     """An engine between open and close."""
 
     def __init__(
-        self, store: Store, clock: Clock, chance: Callable[[], float], bound: Mapping[tuple[str, str], Bound]
+        self,
+        store: Store,
+        clock: Clock,
+        chance: Callable[[], float],
+        bound: Mapping[tuple[str, str], Bound],
+        hidden: Mapping[str, Runnable],
     ) -> None:
-        self._store, self._clock, self._chance, self._bound = store, clock, chance, bound
+        self._store, self._clock, self._chance, self._bound, self._hidden = store, clock, chance, bound, hidden
 
     async def open(self, options: Options, entropy: Callable[[int], bytes]) -> None:
         try:
             opened = await self._store.open()
             self.restored_ms = opened.restored_ms
-            self.kernel = Kernel(self._store, self._clock, directory(self._bound), opened, options.resident)
-            self.invoker = Invoker(self.kernel, _runnables(self._bound), self._chance, options)
+            handlers = directory(self._bound, self._hidden)
+            self.kernel = Kernel(self._store, self._clock, handlers, opened, options.resident)
+            self.invoker = Invoker(self.kernel, _runnables(self._bound, self._hidden), self._chance, options)
             self.invoker.entropy = entropy
             self.timekeeper = Timekeeper(self.kernel)
             declared = declared_limits((each.handler for each in self._bound.values()), options.limits)
@@ -212,6 +221,7 @@ class _Running:
         except BaseException:
             await self._store.close()
             raise
+        keep_threads()
 
     async def close(self) -> None:
         self.outside.stop(EngineStoppedError("it was closed"))
@@ -224,6 +234,7 @@ class _Running:
             await self.invoker.close()
             await self.kernel.writer.close()
         finally:
+            end_threads()
             await self._store.close()
 
     @property
@@ -277,19 +288,22 @@ def bind(services: tuple[AnyService, ...]) -> dict[tuple[str, str], Bound]:
     return bound
 
 
-def directory(bound: Mapping[tuple[str, str], Bound]) -> dict[tuple[str, str], Rule]:
-    replace = Rule(Kind.EXCLUSIVE, retention_ms=0)
-    return {names: _rule(each.handler) for names, each in bound.items()} | dict.fromkeys(_replacers(bound), replace)
+def directory(
+    bound: Mapping[tuple[str, str], Bound], hidden: Collection[str] = (REPLACE_STATE,)
+) -> dict[tuple[str, str], Rule]:
+    rules = {names: _rule(each.handler) for names, each in bound.items()}
+    rule = Rule(Kind.EXCLUSIVE, retention_ms=0)
+    return rules | {(service, name): rule for service in _objects(bound) for name in hidden}
 
 
-def _runnables(bound: Mapping[tuple[str, str], Bound]) -> dict[tuple[str, str], Runnable]:
-    return {**bound, **dict.fromkeys(_replacers(bound), StateReplacer())}
+def _runnables(
+    bound: Mapping[tuple[str, str], Bound], hidden: Mapping[str, Runnable]
+) -> dict[tuple[str, str], Runnable]:
+    return {**bound, **{(service, name): each for service in _objects(bound) for name, each in hidden.items()}}
 
 
-def _replacers(bound: Mapping[tuple[str, str], Bound]) -> list[tuple[str, str]]:
-    """Of each virtual object the handler that replaces its state: it is run like any other, but never shown."""
-    objects = {service for (service, _), each in bound.items() if isinstance(each.owner, VirtualObject)}
-    return [(service, REPLACE_STATE) for service in objects]
+def _objects(bound: Mapping[tuple[str, str], Bound]) -> set[str]:
+    return {service for (service, _), each in bound.items() if isinstance(each.owner, VirtualObject)}
 
 
 def _rule(handler: Handler[..., object]) -> Rule:

@@ -1,19 +1,19 @@
 """Threads for what blocks. A process does not wait for them when it ends: one that never returns must not keep it.
 
 The threads of anyio and of concurrent.futures are waited for at the interpreter's exit, however long that takes.
+An idle thread is kept for the next call as long as an engine is open.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import copy_context
 from functools import partial
 from queue import SimpleQueue
-from threading import Thread
+from threading import Lock, Thread
 from typing import TypeVar
 
 from anyio.to_thread import current_default_thread_limiter
@@ -26,23 +26,73 @@ Job = Callable[[], Callable[[], object]]
 
 class _Worker:
     def __init__(self) -> None:
-        self._jobs = SimpleQueue[Job]()
-        Thread(target=self._work, name="durable step", daemon=True).start()
+        self._jobs = SimpleQueue[Job | None]()
+        self._thread = Thread(target=self._work, name="durable step", daemon=True)
+        self._thread.start()
 
     def begin(self, job: Job) -> None:
         self._jobs.put(job)
 
+    def end(self) -> None:
+        self._jobs.put(None)
+        self._thread.join()
+
     def _work(self) -> None:
-        while True:
-            tell = self._jobs.get()()
-            _idle.append(self)  # first: whoever is told may begin the next at once
+        while (job := self._jobs.get()) is not None:
+            tell = job()
+            kept = _idle.keep(self)  # first: whoever is told may begin the next at once
             tell()
-            del tell
+            del job, tell
+            if not kept:
+                return
 
 
-_idle = deque[_Worker]()
-# A child of fork has none of them.
-os.register_at_fork(after_in_child=_idle.clear)
+class Idle:
+    """Threads without work."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._workers: list[_Worker] = []
+        self._engines = 0
+
+    def keep(self, worker: _Worker) -> bool:
+        with self._lock:
+            if self._engines:
+                self._workers.append(worker)
+            return bool(self._engines)
+
+    def take(self) -> _Worker | None:
+        with self._lock:
+            return self._workers.pop() if self._workers else None
+
+    def opened(self) -> None:
+        with self._lock:
+            self._engines += 1
+
+    def closed(self) -> None:
+        with self._lock:
+            self._engines -= 1
+            ended, self._workers = ([], self._workers) if self._engines else (self._workers, [])
+        for worker in ended:
+            worker.end()
+
+    def forked(self) -> None:
+        """A child of fork has none of them, and perhaps a lock that nobody releases."""
+        self._lock, self._workers = Lock(), []
+
+
+_idle = Idle()
+os.register_at_fork(after_in_child=lambda: _idle.forked())
+
+
+def keep_threads() -> None:
+    """An engine is open: threads are used again."""
+    _idle.opened()
+
+
+def end_threads() -> None:
+    """An engine is closed: the last one ends every thread without work, and those that have some end with it."""
+    _idle.closed()
 
 
 async def run_in_thread(function: Callable[[], T]) -> T:
@@ -60,10 +110,7 @@ async def run_in_thread(function: Callable[[], T]) -> T:
         return partial(_tell, loop, settle)
 
     async with current_default_thread_limiter():
-        try:
-            worker = _idle.pop()
-        except IndexError:
-            worker = _Worker()
+        worker = _idle.take() or _Worker()
         worker.begin(job)
         return await future
 

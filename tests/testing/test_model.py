@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from durable import ObjectContext, State, VirtualObject, handler
-from durable.testing import ModelError, Operation, check_model, interleavings
+from durable.testing import Crash, ModelError, Operation, check_model, crashes, interleavings
 
 
 class Counter(VirtualObject):
@@ -86,3 +86,46 @@ async def test_a_later_call_may_tell_the_order_of_earlier_ones():
 async def test_too_many_calls_at_once_are_refused():
     with pytest.raises(ValueError, match="at most 5"):
         await check_model([[add(1)] * 6], Counter(), model=Model)
+
+
+@settings(max_examples=25, deadline=None)
+@given(interleavings(st.builds(add, st.integers(1, 9))), crashes(), st.booleans())
+def test_an_object_answers_as_its_model_whatever_crashes(
+    bursts: list[list[Operation[Model]]], crashes: list[Crash], restarts: bool
+):
+    asyncio.run(check_model(bursts, Counter(), model=Model, crashes=crashes, restarts=restarts))
+
+
+class Cached(VirtualObject, name="Counter"):
+    """Trusts its memory, which is the process's."""
+
+    def __init__(self) -> None:
+        self.total = 0
+
+    @handler
+    async def add(self, ctx: ObjectContext, amount: int) -> int:
+        self.total += amount
+        await ctx.run("look", str, self.total)
+        return self.total
+
+
+BURSTS = [[add(1)], [add(2)]]
+
+
+async def test_an_object_that_forgets_in_a_restart_is_found():
+    await check_model(BURSTS, Cached, model=Model)
+
+    with pytest.raises(ModelError, match=r"Counter.add\('k', 2\) answered 2"):
+        await check_model(BURSTS, Cached, model=Model, restarts=True)
+
+
+async def test_an_object_that_counts_twice_after_a_crash_is_found():
+    with pytest.raises(ModelError, match=r"Counter.add\('k', 2\) answered 5"):
+        await check_model(BURSTS, Cached(), model=Model, crashes=[Crash(4)])
+
+
+@pytest.mark.parametrize("written", [False, True])
+async def test_each_engine_dies_at_its_own_crash(written: bool):
+    await check_model(
+        [[add(1), add(2)], [add(3)]], Counter(), model=Model, crashes=[Crash(n, written) for n in (1, 2, 1)]
+    )

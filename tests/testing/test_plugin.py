@@ -99,10 +99,17 @@ def test_a_project_that_does_not_use_it_imports_nothing(tmp_path: Path):
 
 
 TESTS = """
+import asyncio, threading
 from shop import Shop
+
+def there():
+    return set(threading.enumerate()), asyncio.all_tasks()
+
 async def test_it(durable_engine):
+    before = there()
     async with durable_engine(Shop()) as engine:
         assert await engine.call(Shop.buy, "o-1") == "o-1"
+    assert there() == before
 """
 
 

@@ -29,15 +29,23 @@ _BEFORE_ALL = Timer(-(1 << 63), 0, 0)
 
 
 class Writer(aiosqlite.Connection):
-    """A connection that runs a whole function on its thread: a commit costs one hop, whatever it writes."""
+    """A connection that runs a whole function on its thread: a commit costs one hop, whatever it writes.
+
+    aiosqlite tells its thread to end and does not wait; a loop that closes first would make it fail.
+    """
 
     async def start(self) -> None:
         try:
             await self
         except BaseException:
-            # aiosqlite tells its thread to end and does not wait; a loop that closes first would make it fail.
             self._thread.join()
             raise
+
+    async def close(self) -> None:
+        try:
+            await super().close()
+        finally:
+            self._thread.join()
 
     async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         # aiosqlite annotates only its public methods.

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from durable.core.invocation import Commit
 from durable.store.memory import MemoryDisk, MemoryStore
 
 
-class Crash(Exception):
+class Crash(msgspec.Struct, frozen=True):
+    """An engine dies at this commit, counted from 1 since it was opened: before it is written, or after."""
+
+    commit: int
+    written: bool = False
+
+
+class Crashed(Exception):
     """What the engine dies of."""
 
 
@@ -22,7 +31,7 @@ class CrashingStore(MemoryStore):
         self.commits += 1
         crash = self.commits == self.crash_at
         if crash and not self.written:
-            raise Crash(f"crash before commit {self.commits}")
+            raise Crashed(f"crash before commit {self.commits}")
         await super().commit(commit)
         if crash:
-            raise Crash(f"crash after commit {self.commits}")
+            raise Crashed(f"crash after commit {self.commits}")

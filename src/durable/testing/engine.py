@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
 from itertools import count
@@ -12,13 +14,14 @@ import msgspec
 from durable.audit import Audit
 from durable.engine import Engine
 from durable.options import Options
-from durable.service import AnyService
+from durable.service import AnyService, VirtualObject
 from durable.store import Store
 from durable.store.memory import MemoryDisk
 from durable.testing.audit import audit_disk
 from durable.testing.clock import TestClock
 from durable.testing.crash import CrashingStore
 from durable.testing.faults import Faults
+from durable.testing.freeze import FREEZE, Freezer, check_held, new_step, submit
 from durable.testing.running import say_running
 
 
@@ -53,6 +56,7 @@ class TestEngine(Engine):
         self.faults = Faults()
         """What goes wrong with its steps: nothing, unless it is told to."""
         self._on_step = partial(say_running, self.faults)
+        self._hidden[FREEZE] = Freezer()
 
     @property
     def commits(self) -> int:
@@ -67,6 +71,26 @@ class TestEngine(Engine):
 
     def _open_store(self) -> Store:
         return self._store
+
+    @asynccontextmanager
+    async def freeze(self, service: type[VirtualObject], key: str, /) -> AsyncGenerator[None]:
+        """Keep a key busy meanwhile: its exclusive handlers wait. A crash lets go of it.
+
+        A key that is busy already is refused.
+        """
+        name = service.__keywords__.name
+        if name is None or name not in self.services:
+            raise ValueError(f"{service.__name__} is none of this engine's services: {sorted(self.services)}")
+        step = new_step()
+        self.faults.hang(step)
+        id = await submit(self.door, name, key, step)
+        try:
+            await self.settle()
+            await check_held(self.door, id, f"the key {key!r} of {name}")
+            yield
+        finally:
+            self.faults.release(step)
+            await self.settle()
 
     async def settle(self) -> None:
         """Run until nothing can move without the outside or the clock."""

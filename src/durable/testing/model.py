@@ -1,8 +1,10 @@
-"""Concurrent calls against a plain Python model: is there an order in which the model gives the same answers?"""
+"""Concurrent calls against a plain Python model: is there an order in which the model gives the same answers?
+
+Also when the engine dies in between, and its callers ask again.
+"""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from importlib import import_module
@@ -12,7 +14,9 @@ from typing import TYPE_CHECKING, Generic, ParamSpec, TypeVar
 from durable.errors import TerminalError
 from durable.handlers import Handler
 from durable.service import AnyService
+from durable.testing.crash import Crash
 from durable.testing.engine import TestEngine
+from durable.testing.lives import Lives
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -33,14 +37,15 @@ class Operation(Generic[M]):
         self.expected = expected
         self._name = f"{handler}{(*args, *kwargs.values())!r}"
 
-        async def call(engine: TestEngine) -> object:
-            return await engine.call(handler, *args, **kwargs)
+        async def call(engine: TestEngine, key: str | None) -> object:
+            asked = handler.options(idempotency_key=key) if handler.idempotency_key is None else handler
+            return await engine.call(asked, *args, **kwargs)
 
         self._call = call
 
-    async def on_engine(self, engine: TestEngine) -> object:
+    async def on_engine(self, engine: TestEngine, idempotency_key: str | None = None) -> object:
         try:
-            return await self._call(engine)
+            return await self._call(engine, idempotency_key)
         except TerminalError as error:
             return f"failed with status {error.status}"
 
@@ -67,20 +72,40 @@ def interleavings(operations: SearchStrategy[Operation[M]], /) -> SearchStrategy
     return bursts
 
 
+def crashes() -> SearchStrategy[list[Crash]]:
+    """One for each engine, and none for those that are opened after them. Needs Hypothesis."""
+    strategies = import_module("hypothesis.strategies")
+    crash = strategies.builds(Crash, strategies.integers(1, 20), strategies.booleans())
+    found: SearchStrategy[list[Crash]] = strategies.lists(crash, max_size=5)
+    return found
+
+
 async def check_model(
-    bursts: Sequence[Sequence[Operation[M]]], /, *services: AnyService, model: Callable[[], M]
+    bursts: Sequence[Sequence[Operation[M]]],
+    /,
+    *services: AnyService | Callable[[], AnyService],
+    model: Callable[[], M],
+    crashes: Sequence[Crash] = (),
+    restarts: bool = False,
 ) -> None:
-    """Play ``bursts`` on a new engine; :class:`ModelError` if what they answered is no order of the model's."""
+    """Play ``bursts`` on a new engine; :class:`ModelError` if what they answered is no order of the model's.
+
+    The first engine dies at the first of ``crashes``, the next one at the second: calls that had no answer are made
+    again, with idempotency keys. With ``restarts`` the engine is closed and opened again after each burst. Of a service
+    that is a class each engine has an instance of its own, as each process has.
+    """
     states = [model()]
-    async with TestEngine(*services) as engine:
+    async with Lives(services, crashes) as lives:
         for burst in bursts:
             if len(burst) > MOST:
                 raise ValueError(f"{len(burst)} calls at once have too many orders to try; at most {MOST} are possible")
-            answers = await asyncio.gather(*(operation.on_engine(engine) for operation in burst))
+            answers = await lives.play([operation.on_engine for operation in burst])
             states = _explained(states, burst, answers)
             if not states:
                 said = "".join(f"\n  {call!r} answered {answer!r}" for call, answer in zip(burst, answers, strict=True))
                 raise ModelError(f"no order of these calls, which ran at once, gives the model's answers:{said}")
+            if restarts:
+                await lives.restart()
 
 
 def _explained(states: Sequence[M], burst: Sequence[Operation[M]], answers: Sequence[object]) -> list[M]:

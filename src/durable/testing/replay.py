@@ -31,9 +31,12 @@ from durable.store import rows
 from durable.store.connection import connect_to_read
 from durable.store.queries import QUERIES
 from durable.testing.engine import TestEngine
+from durable.testing.freeze import FREEZE
 
 C = TypeVar("C", bound=e.AnyCommand)
 
+_HIDDEN = (REPLACE_STATE, FREEZE)
+"""The engine's own handlers, and the kit's."""
 _CONTEXT = 5
 _WIDTH = 56
 _QUIET = 20
@@ -63,8 +66,7 @@ def recordings(source: str | PathLike[str] | TestEngine, /) -> list[Recording]:
         found = [Recording(row, disk.journal(n)) for n, row in sorted(disk.invocations.items())]
     else:
         found = list(_read(Path(source)))
-    # Replacing a state is the engine's own handler.
-    return [each for each in found if each.entries and each.invocation.request.target.handler != REPLACE_STATE]
+    return [each for each in found if each.entries and each.invocation.request.target.handler not in _HIDDEN]
 
 
 async def replay_check(source: str | PathLike[str] | TestEngine | Recording, /, *services: AnyService) -> int:
