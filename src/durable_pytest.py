@@ -33,6 +33,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini(SERVICES, f"for {REPLAY}: module:function, which returns the services that the engine is given")
 
 
+def pytest_ignore_collect(config: pytest.Config) -> bool | None:
+    """No test is wanted, so none is imported."""
+    return True if config.getoption(REPLAY) else None
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
     """Before ``-k`` selects."""

@@ -56,7 +56,7 @@ async def project(tmp_path: Path) -> Path:
         await engine.call(Shop.buy, "o-1")
         await engine.call(Shop.buy, "o-2")
     (tmp_path / "pytest.ini").write_text(CONFIG)
-    (tmp_path / "test_other.py").write_text("def test_other(): assert False\n")
+    (tmp_path / "test_other.py").write_text("raise RuntimeError('imported')\n")
     return tmp_path
 
 
