@@ -19,7 +19,7 @@ class Greeter(Service):
 
 
 def lines(text: str) -> list[int]:
-    return [finding.line for finding in check("greeter.py", text)]
+    return [diagnostic.line for diagnostic in check("greeter.py", text)]
 
 
 @pytest.mark.parametrize(

@@ -116,7 +116,7 @@ RIGHT = {
 
 
 def codes(body: str) -> list[str]:
-    return [finding.code for finding in check("orders.py", MODULE + indent(body, " " * 8))]
+    return [diagnostic.code for diagnostic in check("orders.py", MODULE + indent(body, " " * 8))]
 
 
 def test_every_rule_is_tested() -> None:
@@ -134,11 +134,11 @@ def test_no_rule_minds_what_is_right(body: str) -> None:
 
 
 def test_a_finding_says_where_it_is_and_what_to_write() -> None:
-    (finding,) = check("orders.py", MODULE + "        é = time.time()\n")
+    (diagnostic,) = check("orders.py", MODULE + "        é = time.time()\n")
 
     line = MODULE.count("\n") + 1
     says = "DUR001 time.time() is another time on every attempt; write `await ctx.now()`"
-    assert str(finding) == f"orders.py:{line}:13: {says}"
+    assert str(diagnostic) == f"orders.py:{line}:13: {says}"
 
 
 @pytest.mark.parametrize("comment", ["# noqa", "# noqa: DUR001", "# why not  # noqa: E501, DUR001", "#NOQA:dur001"])

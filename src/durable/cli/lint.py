@@ -26,13 +26,13 @@ def _run(given: Namespace) -> int:
             unreadable = True
         for file in _files(path):
             try:
-                findings = check(str(file), file.read_text(encoding="utf-8-sig"))
+                diagnostics = check(str(file), file.read_text(encoding="utf-8-sig"))
             except (SyntaxError, ValueError, OSError, RecursionError) as error:
                 print(f"{file}: cannot be read: {error}", file=sys.stderr)
                 unreadable = True
                 continue
-            for finding in findings:
-                print(finding)
+            for diagnostic in diagnostics:
+                print(diagnostic)
                 found = True
     return UNREADABLE if unreadable else FOUND if found else CLEAN
 

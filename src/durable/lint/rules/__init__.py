@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from durable.lint.finding import Fault, Finding
+from durable.lint.diagnostic import Diagnostic, Mistake
 from durable.lint.handlers import HandlerCode, handler_code
 from durable.lint.rules.memory import memory, unordered
 from durable.lint.rules.steps import called_step, context_in_step
@@ -13,7 +13,7 @@ from durable.lint.rules.unawaited import unawaited
 from durable.lint.rules.undurable import chance, clock, tasks, waiting, world
 from durable.lint.source import Source
 
-Rule = Callable[[HandlerCode], Iterator[Fault]]
+Rule = Callable[[HandlerCode], Iterator[Mistake]]
 
 RULES: Mapping[str, Rule] = {
     "DUR001": clock,
@@ -30,19 +30,19 @@ RULES: Mapping[str, Rule] = {
 }
 
 
-def check(path: str, text: str) -> list[Finding]:
+def check(path: str, text: str) -> list[Diagnostic]:
     """What is wrong with a module, in the order of its lines; :class:`SyntaxError` if it is no Python."""
     source = Source(path, text)
-    findings = {
-        Finding(path, fault.node.lineno, _column(source, fault), code, fault.message)
+    diagnostics = {
+        Diagnostic(path, mistake.node.lineno, _column(source, mistake), code, mistake.message)
         for each in handler_code(source)
         for code, rule in RULES.items()
-        for fault in rule(each)
-        if not source.silenced(fault.node.lineno, code)
+        for mistake in rule(each)
+        if not source.silenced(mistake.node.lineno, code)
     }
-    return sorted(findings)
+    return sorted(diagnostics)
 
 
-def _column(source: Source, fault: Fault) -> int:
-    line = source.lines[fault.node.lineno - 1].encode()
-    return len(line[: fault.node.col_offset].decode()) + 1
+def _column(source: Source, mistake: Mistake) -> int:
+    line = source.lines[mistake.node.lineno - 1].encode()
+    return len(line[: mistake.node.col_offset].decode()) + 1

@@ -5,18 +5,18 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from durable.lint.finding import Fault
+from durable.lint.diagnostic import Mistake
 from durable.lint.handlers import HandlerCode
 
 
-def memory(code: HandlerCode) -> Iterator[Fault]:
+def memory(code: HandlerCode) -> Iterator[Mistake]:
     for node in code.walk():
         targets = node.targets if isinstance(node, ast.Assign) else []
         if isinstance(node, ast.AugAssign | ast.AnnAssign):
             targets = [node.target]
         for target in targets:
             if isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name) and target.value.id == "self":
-                yield Fault(
+                yield Mistake(
                     target,
                     f"self.{target.attr} is gone after a restart, and written again by a replay; "
                     "keep it in a State of a VirtualObject or a Workflow: "
@@ -24,11 +24,11 @@ def memory(code: HandlerCode) -> Iterator[Fault]:
                 )
 
 
-def unordered(code: HandlerCode) -> Iterator[Fault]:
+def unordered(code: HandlerCode) -> Iterator[Mistake]:
     for node in code.walk():
         over = node.iter if isinstance(node, ast.For | ast.AsyncFor | ast.comprehension) else None
         if over is not None and _is_set(over):
-            yield Fault(over, f"a set has another order in another process; write `sorted({ast.unparse(over)})`")
+            yield Mistake(over, f"a set has another order in another process; write `sorted({ast.unparse(over)})`")
 
 
 def _is_set(over: ast.expr) -> bool:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from durable.lint.finding import Fault
+from durable.lint.diagnostic import Mistake
 from durable.lint.handlers import HandlerCode
 
 _KNOWN = ("invocation_id", "headers", "identity", "key")
 """What a context says without asking its journal."""
 
 
-def context_in_step(code: HandlerCode) -> Iterator[Fault]:
+def context_in_step(code: HandlerCode) -> Iterator[Mistake]:
     for step in code.steps:
         if code.function not in code.source.scopes(step):
             continue  # its ctx is another one
@@ -20,21 +20,21 @@ def context_in_step(code: HandlerCode) -> Iterator[Fault]:
             if not isinstance(node, ast.Attribute) or not isinstance(node.value, ast.Name):
                 continue
             if node.value.id == code.ctx and node.attr not in _KNOWN:
-                yield Fault(
+                yield Mistake(
                     node,
                     f"{code.ctx}.{node.attr} is used inside a step, which does not run again on replay; "
                     "use it before or after, and give the step what it needs as an argument",
                 )
 
 
-def called_step(code: HandlerCode) -> Iterator[Fault]:
+def called_step(code: HandlerCode) -> Iterator[Mistake]:
     for node in code.walk():
         if not isinstance(node, ast.Call) or code.verb(node) != "run":
             continue
         for action in node.args[1:2]:
             if isinstance(action, ast.Call) and _is_done(code, action):
                 name = ast.unparse(action.func)
-                yield Fault(
+                yield Mistake(
                     action,
                     f"{name}() is called before the step begins; hand it over uncalled, with its arguments: "
                     f"`{code.ctx}.run(name, {name}, ...)`",

@@ -5,23 +5,23 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from durable.lint.finding import Fault
+from durable.lint.diagnostic import Mistake
 from durable.lint.handlers import HandlerCode
 
 _EVERYTHING = ("BaseException", "builtins.BaseException")
 
 
-def swallowed(code: HandlerCode) -> Iterator[Fault]:
+def swallowed(code: HandlerCode) -> Iterator[Mistake]:
     for node in code.walk():
         if isinstance(node, ast.ExceptHandler) and _catches_all(code, node.type) and not _raises(node):
             caught = "except BaseException" if node.type else "a bare except"
-            yield Fault(
+            yield Mistake(
                 node,
                 f"{caught} swallows the end of the attempt; write `except TerminalError` or `except Exception`, "
                 "or end it with `raise`",
             )
         elif isinstance(node, ast.Call) and _suppresses_all(code, node):
-            yield Fault(node, "suppress(BaseException) swallows the end of the attempt; name what is expected")
+            yield Mistake(node, "suppress(BaseException) swallows the end of the attempt; name what is expected")
 
 
 def _suppresses_all(code: HandlerCode, call: ast.Call) -> bool:

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
-from durable.lint.finding import Fault
+from durable.lint.diagnostic import Mistake
 from durable.lint.handlers import HandlerCode
 
 _TIME = [f"time.{name}" for name in ("time", "time_ns", "monotonic", "monotonic_ns")]
@@ -52,36 +52,36 @@ _WORLD = [
 ]
 
 
-def clock(code: HandlerCode) -> Iterator[Fault]:
+def clock(code: HandlerCode) -> Iterator[Mistake]:
     for node, name in _uses(code, [*_TIME, *_TODAY]):
-        yield Fault(node, f"{name}() is another time on every attempt; write `await {code.ctx}.now()`")
+        yield Mistake(node, f"{name}() is another time on every attempt; write `await {code.ctx}.now()`")
 
 
-def chance(code: HandlerCode) -> Iterator[Fault]:
+def chance(code: HandlerCode) -> Iterator[Mistake]:
     for node, name in _uses(code, _CHANCE):
         instead = "uuid()" if name.startswith("uuid.") else "random"
-        yield Fault(node, f"{name}() draws anew on every attempt; write `{code.ctx}.{instead}`")
+        yield Mistake(node, f"{name}() draws anew on every attempt; write `{code.ctx}.{instead}`")
 
 
-def waiting(code: HandlerCode) -> Iterator[Fault]:
+def waiting(code: HandlerCode) -> Iterator[Mistake]:
     for node, name in _uses(code, _WAITING):
         instead = f"`await {code.ctx}.sleep(...)`" if "sleep" in name else "`await future.or_timeout(...)`"
-        yield Fault(node, f"{name}() waits in memory only, and anew on every attempt; write {instead}")
+        yield Mistake(node, f"{name}() waits in memory only, and anew on every attempt; write {instead}")
 
 
-def tasks(code: HandlerCode) -> Iterator[Fault]:
+def tasks(code: HandlerCode) -> Iterator[Mistake]:
     for node, name in _uses(code, [*_TASKS, *_THREADS, *_POOLS]):
-        yield Fault(
+        yield Mistake(
             node,
             f"{name} leaves the order to chance, a replay may find another; "
             f"make futures of {code.ctx}, and combine them with durable.gather() or durable.select()",
         )
 
 
-def world(code: HandlerCode) -> Iterator[Fault]:
+def world(code: HandlerCode) -> Iterator[Mistake]:
     for node, name in _uses(code, _WORLD):
         name = name.removeprefix("builtins.")
-        yield Fault(
+        yield Mistake(
             node,
             f"{name} asks or changes the outside world, again on every attempt; "
             f"do it in a step: `await {code.ctx}.run(name, function)`",

@@ -6,12 +6,12 @@ import ast
 from typing import NamedTuple
 
 
-class Fault(NamedTuple):
+class Mistake(NamedTuple):
     node: ast.expr | ast.stmt | ast.excepthandler
     message: str
 
 
-class Finding(NamedTuple):
+class Diagnostic(NamedTuple):
     path: str
     line: int
     column: int
