@@ -35,6 +35,15 @@ def test_a_recorded_command_is_replayed_and_not_staged() -> None:
     assert not journal.replaying
 
 
+def test_the_command_that_a_replay_must_issue_next_is_known_before() -> None:
+    journal = Journal([CHARGE])
+    before = journal.upcoming
+
+    journal.issue(CHARGE)
+
+    assert (before, journal.upcoming) == (CHARGE, None)
+
+
 def test_the_recorded_copy_counts_where_a_command_may_differ() -> None:
     journal = Journal([GetState("items", b"2", 0), Sleep(1, 5_000)])
 

@@ -23,6 +23,10 @@ def test_a_cancellation_reaches_the_caller_as_a_failure_with_status_409() -> Non
     assert Failure.of(InvocationCancelledError()) == Failure(409, "cancelled")
 
 
+def test_an_error_that_was_not_meant_for_callers_is_told_with_its_type_and_status_500() -> None:
+    assert Failure.raised(KeyError("sku")) == Failure(500, "KeyError('sku')")
+
+
 def test_nothing_there_is_not_an_empty_value() -> None:
     assert Success() == Success(None)
     assert Success() != Success(b"")
