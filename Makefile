@@ -13,15 +13,17 @@ help: ## show this list
 shop: .venv/shop ## run the example shop on http://127.0.0.1:8080 (PORT=... for another)
 	@$(BIN)/uvicorn examples.shop.app:app --port $(PORT)
 
-test: .venv/dev ## everything CI runs: lint, types, wheel, quick benchmarks, tests
+test: .venv/dev ## everything CI runs, in under fifteen minutes: lint, types, wheel, quick benchmarks, tests
 	scripts/lint
 	scripts/types
 	scripts/wheel
 	scripts/bench
 	scripts/tests
 
-quick: .venv/dev ## the unit tests only
-	@scripts/tests -m "not slow" --ignore=tests/crash --ignore=tests/test_docs.py
+quick: .venv/dev ## what a change must pass before anybody looks at it, in under five minutes: lint, types, fast tests
+	scripts/lint
+	scripts/types
+	scripts/tests -m "not slow"
 
 lint types tests wheel: .venv/dev ## one part of `make test`
 	@scripts/$@

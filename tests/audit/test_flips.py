@@ -17,7 +17,7 @@ from durable.audit.repair import repair
 from durable.errors import StoreError
 from tests.runtime.damage import Database
 
-FLIPS = int(os.environ.get("AUDIT_FLIPS", "1000"))
+FLIPS = int(os.environ.get("AUDIT_FLIPS", "400"))
 SEED = 20261124
 
 pytestmark = pytest.mark.slow

@@ -11,7 +11,7 @@ import pytest
 
 from tests.calls import shown
 
-POINTS = 100
+POINTS = 60
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ from tests.crash.disk import SECTOR, Cut, Disk, File, Sync, Unlink, Write
 from tests.crash.orders import Lost
 from tests.crash.power import cut, recorded, survive
 
-CUTS = 240
+CUTS = 120
 FILE: File = ("db", 0)
 
 

@@ -81,7 +81,9 @@ def shop(directory: Path, **settings: str) -> Server:
 def free_port() -> int:
     # Below the range that systems take a client's ports from: a client that knocks while the server is away must
     # not be given the server's port as its own, or it ends up connected to itself.
-    for port in random.sample(range(20_000, 32_000), 100):
+    # And each worker that tests has its own: while the server is away, its port is free to all.
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    for port in random.sample(range(20_000 + worker % 16, 32_000, 16), 100):
         with closing(socket.socket()) as attempt:
             try:
                 attempt.bind(("127.0.0.1", port))
