@@ -47,7 +47,7 @@ def killer(mutant: Mutant) -> str | None:
 
 def _failed(tests: str, source: str) -> str | None:
     command = [sys.executable, "-m", "pytest", "-x", "-q", "--tb=no", "-rfE", "-p", "no:cacheprovider", tests]
-    pytest = subprocess.Popen(
+    with subprocess.Popen(
         [*command, "--hypothesis-seed=0"],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": source},
@@ -55,15 +55,14 @@ def _failed(tests: str, source: str) -> str | None:
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
-    )
-    try:
-        said, _ = pytest.communicate(timeout=PATIENCE_S)
-    except subprocess.TimeoutExpired:
-        return f"{tests}: it hung"
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(pytest.pid, signal.SIGKILL)  # with all that the tests started
-        pytest.wait()
+    ) as pytest:
+        try:
+            said, _ = pytest.communicate(timeout=PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            return f"{tests}: it hung"
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(pytest.pid, signal.SIGKILL)  # with all that the tests started
     if pytest.returncode == 0:
         return None
     noticed = re.search(r"^(?:FAILED|ERROR) (\S+)", said, re.MULTILINE)

@@ -25,6 +25,8 @@ _IDEMPOTENCY = "one idempotency key, one invocation"
 _TIMER = "a timer fires once, and not early"
 _KEY = "one writer per key"
 _WAKE = "whoever waits is told"
+_STATE = "a key has the state that was set last"
+_STEP = "a step that is recorded does not run again"
 _ROOM = "on a full disk nothing new is accepted"
 
 MUTANTS = (
@@ -172,7 +174,7 @@ MUTANTS = (
     ),
     Mutant(
         "last come first served", _KEY, "core/keylock.py", "self._queue.append(id)", "self._queue.insert(1, id)",
-        ("core/test_keylock.py", "core/test_lifecycle.py"),
+        ("core/test_lifecycle.py", "core/test_keylock.py"),
     ),
     Mutant(
         "replay off by one", _REPLAY, "core/journal.py",
@@ -246,4 +248,65 @@ MUTANTS = (
         "if not hmac.compare_digest(raw, _place(id) + _proof(secret, id)):", "if False:",
         ("core/test_ids.py",),
     ),
+    Mutant(
+        "timer goes without a word", _TIMER, "core/lifecycle.py",
+        "        ledger.disarm(timer)\n        _awake(ledger, resident, timer.completion, now_ms)\n",
+        "        ledger.disarm(timer)\n",
+        ("core/test_lifecycle.py",),
+    ),
+    Mutant(
+        "key kept by the killed", _KEY, "core/control.py",
+        "        (lifecycle.complete if started else lifecycle.remove)(ledger, each, KILLED, now_ms)\n",
+        "        if started:\n"
+        "            ledger.change(each, status=Status.COMPLETED, outcome=KILLED, modified_ms=now_ms)\n"
+        "        else:\n            lifecycle.remove(ledger, each, KILLED, now_ms)\n",
+        ("core/test_control.py", "runtime/test_control.py"),
+    ),
+    Mutant(
+        "keys compared without their case", _KEY, "core/invocation.py",
+        'return target.service, target.key or ""', 'return target.service, (target.key or "").lower()',
+        ("core/test_invocation.py", "ingress/test_paths.py", "runtime/test_hostile.py"),
+    ),
+    Mutant(
+        "nothing taken for absent", _STATE, "state.py",
+        "self._make_default() if raw is None else", "self._make_default() if not raw else",
+        ("test_misuse.py",),
+    ),
+    Mutant(
+        "writes seen before they are decided", _STATE, "runtime/attempt.py",
+        "return instance.state if resident.invocation.request.kind is Kind.SHARED else dict(instance.state)",
+        "return instance.state",
+        ("runtime/test_semantics.py", "runtime/test_everywhere.py", "runtime/test_replay.py"),
+    ),
+    Mutant(
+        "child not cancelled", "a cancellation reaches whoever was called", "runtime/attempt.py",
+        "                self._issue(e.SendSignal(child, CANCEL, Success()))\n", "                pass\n",
+        ("runtime/test_cancel.py",),
+    ),
+    Mutant(
+        "suspended beside an open step", _STEP, "runtime/attempt.py",
+        "return not self.steps and self._blocked", "return self._blocked",
+        ("runtime/test_resting.py", "runtime/test_replay.py", "runtime/test_everywhere.py"),
+    ),
+    Mutant(
+        "recorded step runs again", _STEP, "runtime/attempt.py",
+        "        if self.journal.notified(completion) is None:\n            step = Step(",
+        "        if True:\n            step = Step(",
+        ("runtime/test_replay.py", "runtime/test_everywhere.py"),
+    ),
+    Mutant(
+        "what a load reveals not loaded", _WAKE, "runtime/residency.py",
+        "            while wanted := [", "            if wanted := [",
+        ("runtime/test_everywhere.py",),
+    ),
 )  # fmt: skip
+
+OFTEN = (
+    "outcome told before commit", "reply after a failed commit", "full disk taken for a commit", "synchronous=NORMAL",
+    "commit after an error", "epoch not compared", "journal checksum ignored",
+    "idempotency key of everybody", "key never released", "last come first served", "key kept by the killed",
+    "replay not compared", "second answer counts", "timer fires twice", "timer lost while others are read",
+    "wake-up lost", "caller not answered", "recovery starts nothing", "recorded step runs again",
+    "forged awakeable id",
+)  # fmt: skip
+"""Names of those that each run of the tests plants: of each promise some that are noticed within seconds."""
