@@ -51,8 +51,9 @@ class World:
             self._chances[stream] = Random(f"{self.scenario.seed} {stream}")
         return self._chances[stream]
 
-    def wall_ms(self) -> int:
-        return EPOCH_MS + round(asyncio.get_running_loop().time() * 1000) + self.offset_ms
+    def time_ms(self) -> int:
+        """By a clock that is right."""
+        return EPOCH_MS + round(asyncio.get_running_loop().time() * 1000)
 
     def event(self) -> int:
         self._events += 1
@@ -137,10 +138,11 @@ class SimulatedClock(SystemClock):
     def __init__(self, world: World, process: Process) -> None:
         super().__init__()
         self._world, self._process = world, process
+        self._ahead_ns = world.offset_ms * 1_000_000
 
     def now_ms(self) -> int:
-        self._last_ms = max(self._last_ms, self._world.wall_ms())
-        return self._last_ms
+        self._ahead_ns = max(self._ahead_ns, self._world.offset_ms * 1_000_000)
+        return self._world.time_ms() + self._ahead_ns // 1_000_000
 
     def call_at(self, due_ms: int, callback: Any, /) -> Any:
         return super().call_at(due_ms, lambda: None if self._process.dead else callback())

@@ -23,16 +23,18 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """Wall time. A step back is not seen; a step forward is, within a second."""
+    """Wall time. A step forward is seen within a second; a step back is not: time goes on, and is ahead by it."""
 
     def __init__(self) -> None:
-        self._last_ms = 0
+        self._ahead_ns = 0
+        """The most that the wall clock was ever ahead of the monotonic one."""
 
     def now_ms(self) -> int:
-        now_ms = time.time_ns() // 1_000_000
-        if now_ms > self._last_ms:
-            self._last_ms = now_ms
-        return self._last_ms
+        monotonic_ns = time.monotonic_ns()
+        ahead_ns = time.time_ns() - monotonic_ns
+        if ahead_ns > self._ahead_ns:
+            self._ahead_ns = ahead_ns
+        return (monotonic_ns + self._ahead_ns) // 1_000_000
 
     def call_at(self, due_ms: int, callback: Callable[[], None], /) -> Alarm:
         return _SystemAlarm(self, due_ms, callback)
