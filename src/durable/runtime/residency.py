@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Container, Iterable
+from functools import partial
 from typing import TypeVar
 
 from durable.core.ids import InvocationId
@@ -89,8 +90,13 @@ class Residency:
         task = self._loading.get(needed)
         if task is None:
             task = self._loading[needed] = asyncio.get_running_loop().create_task(self._read(needed))
-            task.add_done_callback(lambda _: self._loading.pop(needed, None))
+            task.add_done_callback(partial(self._loaded, needed))
         await asyncio.shield(task)
+
+    def _loaded(self, needed: Needed, task: asyncio.Task[None]) -> None:
+        self._loading.pop(needed, None)
+        if not task.cancelled():
+            task.exception()  # nobody may be left who asked, and asyncio would complain of that
 
     async def _read(self, needed: Needed) -> None:
         if isinstance(needed, tuple):
