@@ -17,23 +17,25 @@ def main() -> int:
     parser.add_argument("seed", type=int, nargs="?", help="show what happens with this seed")
     parser.add_argument("--seeds", type=int, default=100, metavar="N")
     parser.add_argument("--from", type=int, default=0, metavar="S", dest="first")
+    parser.add_argument("--store", choices=("memory", "sqlite"), help="for every seed; otherwise each draws its own")
     asked = parser.parse_args()
-    return show(asked.seed) if asked.seed is not None else soak(asked.first, asked.seeds)
+    sqlite = None if asked.store is None else asked.store == "sqlite"
+    return show(asked.seed, sqlite) if asked.seed is not None else soak(asked.first, asked.seeds, sqlite)
 
 
-def show(seed: int) -> int:
-    report = simulate(seed)
+def show(seed: int, sqlite: bool | None) -> int:
+    report = simulate(scenario(seed, sqlite=sqlite))
     if report.violations:
-        return explain(scenario(seed))
+        return explain(scenario(seed, sqlite=sqlite))
     print("\n".join(report.lines))
     print(f"seed {seed}: nothing is wrong; trace {report.trace[:16]}; {dict(report.counts)}")
     return 0
 
 
-def soak(first: int, seeds: int) -> int:
+def soak(first: int, seeds: int, sqlite: bool | None) -> int:
     counts, bad, began = Counter[str](), list[int](), time.perf_counter()
     for seed in range(first, first + seeds):
-        report = simulate(seed)
+        report = simulate(scenario(seed, sqlite=sqlite))
         counts += report.counts
         if report.violations:
             bad.append(seed)

@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from durable.core.entries import Attach, Call, Completed, Entry, GetPromise, Sleep
-from durable.core.invocation import Caller, Invocation, Kind, Status, Timer, instance_id
+from durable.core.invocation import Caller, Commit, Invocation, Kind, Status, Timer, instance_id
+from durable.core.outcome import Success
+from tests.simulation.sqlite import faults
 from tests.simulation.world import World
 
 Wait = Sleep | Call | Attach | GetPromise
 
 
 def audit(world: World) -> None:
+    """Of a disk that nobody uses."""
+    if world.file is not None and world.file.exists():
+        for fault in faults(world.file, world.disk):
+            world.violated(fault)
     for row in list(world.disk.invocations.values()):
         for what in _wrong(world, row):
             world.violated(f"{row.request.target} ({row.status}): {what}")
@@ -38,7 +44,7 @@ def _wrong_status(world: World, row: Invocation, waits: list[Wait]) -> Iterator[
     if row.status is Status.SUSPENDED and not row.awaiting:
         yield "it is suspended, and waits for nothing"
     if row.outcome is not None:
-        known = world.outcomes.setdefault((row.n, row.id), row.outcome)
+        known = world.outcomes.setdefault(row.n, row.outcome)
         if known != row.outcome:
             yield f"its outcome was {known}, and is {row.outcome}"
 
@@ -66,6 +72,15 @@ def _audit_timers(world: World) -> None:
             wanted |= {Timer(each.due_ms, row.n, each.completion) for each in waits if isinstance(each, Sleep)}
     if wanted != disk.timers:
         world.violated(f"timers: {wanted - disk.timers} are missing, {disk.timers - wanted} too many")
+
+
+def audit_commit(world: World, commit: Commit, now_ms: int) -> None:
+    """No sleep ends early, by the engine's own time."""
+    for n, (_, new) in commit.entries.items():
+        ends = {each.completion for each in new if isinstance(each, Completed) and isinstance(each.outcome, Success)}
+        for sleep in [*world.disk.journal(n), *new] if ends else ():
+            if isinstance(sleep, Sleep) and sleep.completion in ends and sleep.due_ms > now_ms:
+                world.violated(f"a sleep of number {n} ends {sleep.due_ms - now_ms} ms early")
 
 
 def _waits(entries: list[Entry]) -> list[Wait]:

@@ -19,18 +19,24 @@ from tests.simulation.world import SimulatedClock, World
 class SimulatedEngine(Engine):
     def __init__(self, world: World, process: Process) -> None:
         options = Options(
-            inactivity=timedelta(milliseconds=world.scenario.inactivity_ms), resident=world.scenario.resident
+            inactivity=timedelta(milliseconds=world.scenario.inactivity_ms),
+            resident=world.scenario.resident,
+            audit=timedelta(0),  # it would need a thread
         )
         super().__init__(":memory:", Plain(world), Shelf(world), Register(), Decision(world), options=options)
-        self._make_store = lambda: FaultyStore(world, process)
         self._clock = SimulatedClock(world, process)
+        self.store = FaultyStore(world, process, self._clock)
+        self._make_store = lambda: self.store
         self._chance = world.chance("jitter").random
         self._entropy = world.chance("ids").randbytes
 
-    def stop(self) -> None:
+    async def kill(self, process: Process) -> None:
         """Let nothing of it go on, as after a crash."""
+        process.mark_dead()
         if self._running is not None:
             self._running.kernel.writer.fail(InjectedError("killed"))
+        await process.end()
+        await self.store.kill()
 
 
 class Host:
@@ -66,7 +72,9 @@ class Host:
         opening = process.begin(engine.__aenter__())
         await asyncio.wait({opening, process.death}, return_when=asyncio.FIRST_COMPLETED)
         watching = process.begin(self._watch(engine, process))
-        if not process.dead and opening.exception() is None:
+        if not process.dead and (error := opening.exception()) is not None:
+            self._check_injected(error, "it did not open")
+        elif not process.dead:
             self._up.set()
             restarting = asyncio.ensure_future(self._restart.wait())
             await asyncio.wait({process.death, restarting}, return_when=asyncio.FIRST_COMPLETED)
@@ -84,15 +92,13 @@ class Host:
         closing = process.begin(engine.__aexit__())
         await asyncio.wait({closing, process.death}, return_when=asyncio.FIRST_COMPLETED)
         if closing.done() and (error := closing.exception()) is not None:
-            self.world.note("close failed", error)
+            self.world.note("close failed", type(error).__name__)
 
     async def _kill(self, engine: SimulatedEngine, process: Process) -> None:
         if process.dead:
             self.world.counts["crashes"] += 1
-        process.mark_dead()
         self.world.note("dead", process.number)
-        engine.stop()
-        await process.end()
+        await engine.kill(process)
 
     async def _watch(self, engine: SimulatedEngine, process: Process) -> None:
         """An engine that stopped is opened again; it may stop only for what was done to it."""
@@ -102,9 +108,15 @@ class Host:
             pause = min(pause * 1.5, 1)
             with suppress(Exception):
                 if (stopped := engine.door.stopped) is not None:
-                    if not isinstance(stopped, InjectedError):
-                        self.world.violated(f"the engine stopped by itself: {stopped!r}")
+                    self._check_injected(stopped, "the engine stopped by itself")
                     return process.mark_dead()
+
+    def _check_injected(self, error: BaseException, what: str) -> None:
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, InjectedError):
+            cause = cause.__cause__
+        if cause is None:
+            self.world.violated(f"{what}: {error!r}")
 
     async def trouble(self) -> None:
         """Faults that come by the clock."""
@@ -113,11 +125,13 @@ class Host:
             await asyncio.sleep(max(fault.at / 1000 - asyncio.get_running_loop().time(), 0))
             self.world.note(fault.kind, fault.by)
             if fault.kind == "jump":
-                self.world.offset_ms += fault.by
+                self.world.jump(fault.by)
             elif fault.kind == "restart":
                 self._restart.set()
             elif self._process is not None:
                 self._process.mark_dead()
+        await asyncio.sleep(60)
+        self.world.catch_up()
 
     def shut(self) -> None:
         self.closing = True

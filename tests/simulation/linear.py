@@ -24,11 +24,11 @@ class Done(msgspec.Struct, frozen=True):
 def apply(value: int, asked: tuple[Any, ...]) -> tuple[Any, int]:
     """The result and the next value."""
     match asked:
-        case ("set", number):
+        case ("set" | "replace", number):
             return None, number
         case ("add", number):
             return value + number, value + number
-        case ("cas", expected, number):
+        case ("cas" | "swap", expected, number):
             return value == expected, number if value == expected else value
         case _:
             return value, value

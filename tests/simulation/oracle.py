@@ -21,17 +21,15 @@ def judge(world: World) -> None:
     disturbed = {each.tag for each in operations if each.kind.split()[0] in ("cancel", "kill")}
     calm = [each for each in operations if each.tag in world.acknowledged and each.tag not in disturbed]
     for operation in calm:
-        _check_result(world, operation)
+        for result in [result for (tag, _), result in world.results.items() if tag == operation.tag]:
+            _check_result(world, operation, result)
     _check_logs(world, [each for each in calm if " " not in each.kind], disturbed)
     for key, history in world.registers.items():
         if not is_linearizable(history):
             world.violated(f"register {key} is not linearizable: {history}")
 
 
-def _check_result(world: World, operation: Operation) -> None:
-    if operation.tag not in world.results:
-        return
-    result: Any = world.results[operation.tag]
+def _check_result(world: World, operation: Operation, result: Any) -> None:
     expected = answers(operation.tag, operation.program) + (["first"] if operation.kind == "run" else [])
     if not isinstance(result, list) or len(result) != len(expected):
         return world.violated(f"{operation.tag} was answered {result}, not {expected}")
@@ -55,10 +53,10 @@ def _answer(tag: str, kind: str, *rest: Any) -> str:
             return f"did {tag}"
         case "slow":
             return f"did {tag}|timeout"
-        case "call":
+        case "call" | "twice":
             return ",".join(answers(tag, rest[1]))
         case other:
-            return {"sleep": "slept", "awake": "first", "saga": "undone", "send": "sent"}[other]
+            return {"sleep": "slept", "awake": "first", "signal": "first", "saga": "undone", "send": "sent"}[other]
 
 
 def _check_logs(world: World, calm: list[Operation], disturbed: set[str]) -> None:
@@ -67,8 +65,9 @@ def _check_logs(world: World, calm: list[Operation], disturbed: set[str]) -> Non
         _check_brackets(world, key, log, disturbed)
     for operation in calm:
         for key, tag in visits(operation):
-            if Counter(logs.get(key, []))[f"+{tag}"] != 1:
-                world.violated(f"{tag} was on key {key} {Counter(logs.get(key, []))[f'+{tag}']} times")
+            times = Counter(logs.get(key, []))[f"+{tag}"]
+            if not 1 <= times <= 1 + world.runs[operation.tag]:
+                world.violated(f"{tag} was on key {key} {times} times")
     for before, after in _in_order(calm):
         log = logs.get(before.key, [])
         places = [log.index(f"+{each.tag}") for each in (before, after) if f"+{each.tag}" in log]
@@ -86,13 +85,14 @@ def visits(operation: Operation) -> Iterator[tuple[str, str]]:
 
 def _called(tag: str, program: Program) -> Iterator[tuple[str, str]]:
     for n, (kind, *rest) in enumerate(program):
-        if kind in ("call", "send"):
+        if kind in ("call", "send", "twice"):
             yield rest[0], f"{tag}.{n}"
             yield from _called(f"{tag}.{n}", rest[1])
 
 
 def _check_brackets(world: World, key: str, log: list[str], disturbed: set[str]) -> None:
-    if len(set(log)) < len(log):
+    once = [line for line in log if not world.runs[line[1:].split(".")[0]]]
+    if len(set(once)) < len(once):
         world.violated(f"key {key}: somebody was there twice: {log}")
     for here, following in zip(log, [*log[1:], "+"], strict=True):
         closed = here[0] == "-" or following == f"-{here[1:]}"

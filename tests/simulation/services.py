@@ -62,6 +62,11 @@ class Work:
                 awakeable = self.ctx.awakeable(str)
                 await self.ctx.run(f"{tag} publish", self.world.publish, awakeable.id)
                 return await awakeable
+            case "signal":
+                name = f"{self.ctx.invocation_id} {tag}"
+                await self.ctx.run(f"{tag} publish", self.world.publish, name)
+                await self._sleep(*rest)
+                return await self.ctx.signal(tag, str)
             case "saga":
                 return await self._saga(tag)
             case _:
@@ -96,14 +101,29 @@ class Work:
     async def _other(self, tag: str, kind: str, key: str, program: list[list[Any]], delay_ms: int) -> str:
         if kind == "call":
             return ",".join(await self.ctx.call(Shelf.work, key, Job(tag, program)))
+        if kind == "twice":
+            return await self._twice(tag, key, program)
         if delay_ms:
             self.ctx.send_later(milliseconds(delay_ms), Shelf.work, key, Job(tag, program))
         else:
             self.ctx.send(Shelf.work, key, Job(tag, program))
         return "sent"
 
+    async def _twice(self, tag: str, key: str, program: list[list[Any]]) -> str:
+        """The second call meets the first one's invocation."""
+        work = Shelf.work.options(idempotency_key=tag)
+        first, second = self.ctx.call(work, key, Job(tag, program)), self.ctx.call(work, key, Job(tag, program))
+        answers = await gather(first, second)
+        if answers[0] != answers[1]:
+            self.world.violated(f"{tag} was called twice, and answered {answers}")
+        return ",".join(answers[0])
 
-class Plain(Service):
+
+LONG = timedelta(days=40_000)
+"""Longer than any jump of the clock: what is forgotten, a client has purged."""
+
+
+class Plain(Service, retention=LONG):
     def __init__(self, world: World) -> None:
         self.world = world
 
@@ -112,7 +132,7 @@ class Plain(Service):
         return await Work(self.world, ctx, job.tag).perform(job.program)
 
 
-class Shelf(VirtualObject):
+class Shelf(VirtualObject, retention=LONG):
     log = State(list[str], default=list)
 
     def __init__(self, world: World) -> None:
@@ -134,7 +154,7 @@ class Shelf(VirtualObject):
         return await ctx.get(self.log)
 
 
-class Register(VirtualObject):
+class Register(VirtualObject, retention=LONG):
     """Whose histories must be linearizable."""
 
     value = State(int, default=int)
@@ -163,7 +183,7 @@ class Register(VirtualObject):
         return matches
 
 
-class Decision(Workflow):
+class Decision(Workflow, retention=LONG):
     answer = Promise(str)
 
     def __init__(self, world: World) -> None:

@@ -6,8 +6,10 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Coroutine, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from itertools import groupby
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from durable.core.invocation import Status
@@ -20,7 +22,7 @@ from tests.simulation.scenario import Scenario, scenario
 from tests.simulation.world import World
 
 PATIENCE = 3 * 3600
-"""Simulated seconds until all must be over: the longest of what is asked for, and a clock that fell back an hour."""
+"""Simulated seconds until all must be over: an engine opened after the clock fell back may wait for an hour."""
 
 
 class Report(NamedTuple):
@@ -31,15 +33,22 @@ class Report(NamedTuple):
     counts: Counter[str]
 
 
+MEMORY = Path("/dev/shm")  # where there is one, files need no disk
+
+
 def simulate(what: Scenario | int) -> Report:
-    with silent(), closing(SimulatedLoop()) as loop:
-        return loop.run_until_complete(_simulate(scenario(what) if isinstance(what, int) else what))
+    what = scenario(what) if isinstance(what, int) else what
+    directory = TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) if what.sqlite else nullcontext()
+    with silent(), directory as name, closing(SimulatedLoop()) as loop:
+        file = None if name is None else Path(name) / "simulated.db"
+        return loop.run_until_complete(_simulate(World(what, file)))
 
 
-async def _simulate(what: Scenario) -> Report:
-    world = World(what)
+async def _simulate(world: World) -> Report:
+    what = world.scenario
     host = Host(world)
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, unheard: world.violated(f"nobody was told: {unheard}"))
     hosting, _ = loop.create_task(host.run()), loop.create_task(_answer(host))
     trouble = loop.create_task(host.trouble())
     clients = [
@@ -106,7 +115,7 @@ async def _answer(host: Host) -> None:
     while True:
         id = await host.world.published.get()
         person = Customer(host, f"person {len(people)}")
-        people.append(asyncio.get_running_loop().create_task(person.answer_awakeable(id)))
+        people.append(asyncio.get_running_loop().create_task(person.answer(id)))
 
 
 @contextmanager

@@ -30,6 +30,7 @@ def test_nothing_that_must_be_true_is_ever_false(first: int) -> None:
     assert counts["crashes"] >= SIZE
     assert counts["commits"] >= 20 * SIZE
     assert counts["invocations"] >= 8 * SIZE
+    assert min(counts[each] for each in ("purges", "journals", "reruns", "reads", "jumps")) > 0
 
 
 def test_the_same_seed_is_the_same_history_in_another_process() -> None:
@@ -51,9 +52,3 @@ def test_the_same_seed_is_the_same_history_in_another_process() -> None:
     here = [simulate(seed).trace for seed in range(12)]
     assert elsewhere == [here, here]
     assert len(set(here)) == 12
-
-
-@pytest.mark.parametrize("seed", [10019, 10437, 10551])
-def test_what_once_failed_does_not_fail_again(seed: int) -> None:
-    """A clock that stepped back between two engines; a disk that was full while timers fired."""
-    assert simulate(seed).violations == []

@@ -5,41 +5,50 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from hashlib import sha256
+from pathlib import Path
 from random import Random
 from typing import Any
 
 from durable.core.entries import Completed, Run
 from durable.core.ids import read_invocation
-from durable.core.invocation import Invocation
+from durable.core.invocation import Commit, Invocation
 from durable.core.outcome import Outcome
 from durable.runtime.clock import SystemClock
 from durable.store.memory import MemoryDisk
 from durable.testing.clock import EPOCH_MS
 from tests.simulation.linear import Done
 from tests.simulation.loop import PROCESS, Process
-from tests.simulation.scenario import COMMIT_FAULTS, Fault, Scenario
+from tests.simulation.scenario import COMMIT_FAULTS, DEATH_IN_OPEN, HOUR, READ_FAULTS, REPEATED_FAULTS, Fault, Scenario
 
 
 class World:
-    def __init__(self, scenario: Scenario) -> None:
+    def __init__(self, scenario: Scenario, file: Path | None) -> None:
         self.scenario = scenario
+        self.file = file
+        """Where everything is written if SQLite is the store; ``disk`` then has the same."""
         self.disk = MemoryDisk(secret=bytes(32))
-        self.offset_ms = 0
+        self.offset_ms = self._furthest_ms = 0
         self.violations: list[str] = []
         self.broken = asyncio.Event()
         self.counts: Counter[str] = Counter()
         self.trace = sha256()
         self.lines: list[str] = []
-        self.results: dict[str, object] = {}
-        """What a client was told, by the tag of its operation."""
+        self.results: dict[tuple[str, str], object] = {}
+        """What a client was told, by the tag of its operation and the id of the invocation."""
+        self.runs = Counter[str]()
+        """How often what has a tag may run once more: it was restarted, or purged and asked for again."""
         self.acknowledged: dict[str, int] = {}
         """Tags of what was accepted, and when the client knew."""
         self.registers: dict[str, list[Done]] = {}
         self.published = asyncio.Queue[str]()
         self._published: set[str] = set()
         self.open_steps: dict[tuple[int, str, str], int] = {}
-        self.outcomes: dict[object, Outcome] = {}
-        self.commit_faults = _commit_faults(scenario.faults)
+        self.outcomes: dict[int, Outcome] = {}
+        """By the number of the invocation."""
+        self.commit_faults = _numbered(scenario.faults, COMMIT_FAULTS)
+        self.read_faults = _numbered(scenario.faults, READ_FAULTS)
+        self.deaths = {fault.at: fault.by for fault in scenario.faults if fault.kind == DEATH_IN_OPEN}
+        """At which call of the store a process dies, by the number of the process."""
         self._chances: dict[str, Random] = {}
         self._events = 0
 
@@ -54,6 +63,16 @@ class World:
     def time_ms(self) -> int:
         """By a clock that is right."""
         return EPOCH_MS + round(asyncio.get_running_loop().time() * 1000)
+
+    def jump(self, by_ms: int) -> None:
+        self.offset_ms += by_ms
+        self._furthest_ms = max(self._furthest_ms, self.offset_ms)
+        self.counts["jumps"] += 1
+
+    def catch_up(self) -> None:
+        """Nobody simulates the years until what was asked for on the wrong date comes due."""
+        if self._furthest_ms - self.offset_ms > HOUR:
+            self.offset_ms = self._furthest_ms
 
     def event(self) -> int:
         self._events += 1
@@ -72,6 +91,14 @@ class World:
     def next_commit(self) -> int:
         self.counts["commits"] += 1
         return self.counts["commits"]
+
+    def next_read(self) -> int:
+        self.counts["reads"] += 1
+        return self.counts["reads"]
+
+    def committed(self, commit: Commit) -> None:
+        for n in commit.purged:
+            self.outcomes.pop(n, None)
 
     # -- what handlers do to the outside
 
@@ -128,8 +155,18 @@ class World:
         row = self.row(id)
         if row is None or row.outcome is None:
             self.violated(f"{tag} was answered, and its outcome is not on the disk")
-        if self.results.setdefault(tag, result) != result:
-            self.violated(f"{tag} was answered {self.results[tag]!r}, then {result!r}")
+        if (known := self.results.setdefault((tag, id), result)) != result:
+            self.violated(f"{tag} was answered {known!r}, then {result!r}")
+
+    def forgotten(self, tag: str, id: str) -> None:
+        """A client knows that it was purged: whoever asks for it again has it done again."""
+        self.note("forgotten", tag)
+        self.counts["purges"] += 1
+        self.runs[tag] += 1
+        self.results.pop((tag, id), None)
+        self._published.clear()  # the same names may come again
+        if self.row(id) is not None:
+            self.violated(f"{tag} was purged, and is on the disk")
 
 
 class SimulatedClock(SystemClock):
@@ -148,10 +185,11 @@ class SimulatedClock(SystemClock):
         return super().call_at(due_ms, lambda: None if self._process.dead else callback())
 
 
-def _commit_faults(faults: tuple[Fault, ...]) -> dict[int, Fault]:
+def _numbered(faults: tuple[Fault, ...], kinds: tuple[str, ...]) -> dict[int, Fault]:
+    """By the numbers of the commits, or reads, that they happen to."""
     found: dict[int, Fault] = {}
     for fault in faults:
-        if fault.kind in COMMIT_FAULTS:
-            tries = fault.by if fault.kind == "disk full" else 1
-            found |= dict.fromkeys(range(fault.at, fault.at + tries), fault)
+        if fault.kind in kinds:
+            times = fault.by if fault.kind in REPEATED_FAULTS else 1
+            found |= dict.fromkeys(range(fault.at, fault.at + times), fault)
     return found

@@ -111,8 +111,8 @@ class Outside:
         self._kernel, self._new_id = kernel, new_id
         self._services, self._version = services, version
         self._watchers: dict[InvocationId, list[asyncio.Future[Outcome]]] = {}
-        self._told: set[asyncio.Future[Outcome]] = set()
-        """Watchers of outcomes that are not on the disk yet."""
+        self._told: dict[asyncio.Future[Outcome], None] = {}
+        """Watchers of outcomes that are not on the disk yet, in the order in which they are told; a set has none."""
         self.stopped: BaseException | None = None
 
     def check_running(self) -> None:
@@ -233,12 +233,12 @@ class Outside:
         """Effect: an invocation has its outcome. Who waits for it is told once it is on the disk."""
         watchers, outcome = self._watchers.pop(resident.invocation.id, None), resident.invocation.outcome
         if watchers and outcome is not None:
-            self._told.update(watchers)
+            self._told.update(dict.fromkeys(watchers))
             self._kernel.writer.when(number, partial(self._tell, watchers, outcome))
 
     def _tell(self, watchers: list[asyncio.Future[Outcome]], outcome: Outcome) -> None:
-        self._told.difference_update(watchers)
         for watcher in watchers:
+            self._told.pop(watcher, None)
             if not watcher.done():
                 watcher.set_result(outcome)
 

@@ -73,6 +73,8 @@ class SQLiteStore:
     One process at a time: the file ``<path>.lock`` is locked while the store is open.
     """
 
+    make_writer: type[Writer] = Writer
+
     def __init__(self, path: str | os.PathLike[str], durability: Durability = "power") -> None:
         self._path = database_path(path)
         self._durability: Durability = durability
@@ -96,7 +98,7 @@ class SQLiteStore:
             check_place(self._path)
             self._lock.acquire()
             self._database = Database(self._path, self._durability)
-            writer = Writer(self._database.connect, iter_chunk_size=1)
+            writer = self.make_writer(self._database.connect, iter_chunk_size=1)
             await writer.start()
             self._writer = writer
             return await writer.run(self._database.begin)
