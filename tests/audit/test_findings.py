@@ -13,6 +13,7 @@ import pytest
 
 from durable.audit import Audit, audit
 from durable.audit.finding import INVARIANTS
+from durable.audit.sweep import PAGE
 from durable.core.entries import Completed, Signalled
 from durable.core.invocation import Commit, Invocation, Status
 from durable.core.outcome import Success
@@ -226,6 +227,19 @@ def test_a_page_that_cannot_be_read_hides_no_other_finding(planter: Planter) -> 
     invariants = {each.invariant for each in audit(planter.path).findings}
 
     assert {"structure", "I14"} <= invariants
+
+
+def test_keys_that_are_no_text_hide_no_row_behind_them(planter: Planter) -> None:
+    """More than a page of them, so that one has to be behind which the next page begins."""
+    with closing(sqlite3.connect(planter.path, isolation_level=None)) as connection:
+        names = [(f"name {n}",) for n in range(PAGE + 1)]
+        connection.executemany("INSERT INTO state VALUES ('A', CAST(x'ff' AS TEXT), ?, x'00', 0)", names)
+    planter.execute("INSERT INTO state VALUES ('B', 'behind', 'name', x'00', 0)")
+
+    subjects = [each.subject for each in audit(planter.path).findings if each.invariant == "checksum"]
+
+    assert "state 'name' of B/behind" in subjects
+    assert len(subjects) == len(set(subjects)) == PAGE + 2
 
 
 def test_what_is_no_database_is_refused(tmp_path: Path) -> None:

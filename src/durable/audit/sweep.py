@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Generic, NamedTuple, TypeVar
 
-from durable.audit.finding import Found, found
+from durable.audit.finding import Finding, Found, found
 from durable.audit.journals import journal
 from durable.audit.reader import Reader, name_of
 from durable.audit.reasons import Reasons
@@ -21,15 +22,12 @@ Page = list[Found]
 
 def invocations(reader: Reader) -> Iterator[Page]:
     """A page is of one moment: an invocation, its journal, and what stands for its waits."""
-    after = -(1 << 63)
-    while True:
+
+    def read(after: int, limit: int) -> list[_Looked[int]]:
         with reader.snapshot():
-            page = reader.rows("page", after, PAGE)
-            result = [each for row in page for each in _invocation(reader, row)]
-        yield result
-        if len(page) < PAGE:
-            return
-        after = page[-1][3]
+            return [_Looked(row[3], list(_invocation(reader, row))) for row in reader.rows("page", after, limit)]
+
+    return _pages(read, -(1 << 63))
 
 
 def _invocation(reader: Reader, row: rows.Row) -> Iterator[Found]:
@@ -48,20 +46,45 @@ def _invocation(reader: Reader, row: rows.Row) -> Iterator[Found]:
 
 def named(reader: Reader, table: str) -> Iterator[Page]:
     """State or promises."""
-    after: tuple[object, ...] = ("", "", "")
-    read = rows.read_state if table == "state" else rows.read_promises
+    decode = rows.read_state if table == "state" else rows.read_promises
+
+    def look(service: str, key: str, name: str, *rest: object) -> Iterator[Found]:
+        try:
+            decode((service, key), [(name, *rest)])
+        except (DamagedError, TypeError) as error:
+            yield found("checksum", f"{table} {name!r} of {service}/{key}", str(error))
+
+    def read(after: tuple[str, str, str], limit: int) -> list[_Looked[tuple[str, str, str]]]:
+        page = reader.rows(f"{table}_page", *after, limit)
+        return [_Looked((row[0], row[1], row[2]), list(look(*row))) for row in page]
+
+    return _pages(read, ("", "", ""))
+
+
+K = TypeVar("K", int, tuple[str, str, str])
+
+
+class _Looked(NamedTuple, Generic[K]):
+    key: K
+    findings: Page
+
+    @property
+    def intact(self) -> bool:
+        return all(each.finding.invariant != "checksum" for each in self.findings)
+
+
+def _pages(read: Callable[[K, int], list[_Looked[K]]], after: K) -> Iterator[Page]:
+    """Each goes on behind a key that is intact: a damaged one may be no text, or stand where it does not belong."""
+    told, limit = set[Finding](), PAGE
     while True:
-        page = reader.rows(f"{table}_page", *after, PAGE)
-        damaged: Page = []
-        for service, key, name, *rest in page:
-            try:
-                read((service, key), [(name, *rest)])
-            except (DamagedError, TypeError) as error:
-                damaged.append(found("checksum", f"{table} {name!r} of {service}/{key}", str(error)))
-        yield damaged
-        if len(page) < PAGE:
+        page = read(after, limit)
+        damaged = [each for looked in page if not looked.intact for each in looked.findings]
+        yield [each for looked in page for each in looked.findings if each.finding not in told]
+        if len(page) < limit:
             return
-        after = tuple(page[-1][:3])
+        told |= {each.finding for each in damaged}  # they may be read again
+        intact = [looked.key for looked in page if looked.intact and looked.key > after]
+        after, limit = (max(intact), PAGE) if intact else (after, 2 * limit)
 
 
 def limits(reader: Reader) -> Iterator[Found]:
