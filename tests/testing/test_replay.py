@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import inspect
+import sqlite3
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from durable import Context, Engine, Service, handler
-from durable.testing import ReplayDivergedError, TestEngine, replay_check
+from durable.core.invocation import Invocation
+from durable.errors import StoreError
+from durable.store import rows
+from durable.testing import ReplayDivergedError, TestEngine, recordings, replay_check
 
 
 class Shop(Service):
@@ -109,6 +114,48 @@ async def test_a_file_is_read_and_left_as_it_is(tmp_path: Path):
 
     assert await replay_check(tmp_path / "prod.db", Shop([])) == 1
     assert (tmp_path / "prod.db").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("pragma", "why"),
+    [
+        pytest.param("user_version=99", "schema version 99", id="newer"),
+        pytest.param("application_id=7", "another program's database", id="foreign"),
+    ],
+)
+async def test_a_file_of_another_kind_is_refused(tmp_path: Path, pragma: str, why: str):
+    async with Engine(tmp_path / "prod.db", Shop([])) as engine:
+        await engine.call(Shop.buy, "o-1")
+    with closing(sqlite3.connect(tmp_path / "prod.db")) as connection:
+        connection.execute(f"PRAGMA {pragma}")
+
+    with pytest.raises(StoreError, match=why):
+        await replay_check(tmp_path / "prod.db", Shop([]))
+
+
+async def test_an_empty_file_is_refused(tmp_path: Path):
+    (tmp_path / "prod.db").touch()
+
+    with pytest.raises(StoreError, match="no engine has opened it yet"):
+        await replay_check(tmp_path / "prod.db", Shop([]))
+
+
+async def test_a_file_in_use_is_read_as_of_one_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """What is purged between two of its reads is still there."""
+    read = rows.read_invocation
+    async with Engine(tmp_path / "prod.db", Shop([])) as engine:
+        for order in ("o-1", "o-2"):
+            await engine.call(Shop.buy, order)
+
+    def purge_meanwhile(row: rows.Row) -> Invocation:
+        with closing(sqlite3.connect(tmp_path / "prod.db")) as connection, connection:
+            connection.execute("DELETE FROM journal")
+        return read(row)
+
+    monkeypatch.setattr(rows, "read_invocation", purge_meanwhile)
+    found = recordings(tmp_path / "prod.db")
+
+    assert [bool(each.entries) for each in found] == [True, True]
 
 
 async def test_a_handler_that_is_gone_is_named():

@@ -30,6 +30,7 @@ from durable.service import AnyService
 from durable.store import rows
 from durable.store.connection import connect_to_read
 from durable.store.queries import QUERIES
+from durable.store.schema import recognise
 from durable.testing.engine import TestEngine
 from durable.testing.freeze import FREEZE
 
@@ -84,13 +85,16 @@ async def replay_check(source: str | PathLike[str] | TestEngine | Recording, /, 
 def _read(path: Path) -> Iterator[Recording]:
     try:
         with closing(connect_to_read(path)) as connection:
+            connection.execute("BEGIN")  # an engine may be writing meanwhile
+            if not recognise(connection):
+                raise StoreError(f"{path} is empty: no engine has opened it yet")
             for (id,) in connection.execute("SELECT id FROM invocation ORDER BY n").fetchall():
                 row = rows.read_invocation(connection.execute(QUERIES["invocation"], (id,)).fetchone())
                 chunks = connection.execute(QUERIES["journal"], (row.n,)).fetchall()
                 length = row.entries if row.journal_kept else 0
                 yield Recording(row, rows.read_journal(row.n, length, chunks))
     except sqlite3.Error as error:
-        raise StoreError(f"{path} cannot be replayed: {error}") from error
+        raise StoreError(f"{path} cannot be replayed: {error}; name the database of an engine, or a backup") from error
 
 
 class _Walk:
