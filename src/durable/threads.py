@@ -16,6 +16,7 @@ from queue import SimpleQueue
 from threading import Lock, Thread
 from typing import TypeVar
 
+from anyio import CapacityLimiter
 from anyio.to_thread import current_default_thread_limiter
 
 T = TypeVar("T")
@@ -95,8 +96,11 @@ def end_threads() -> None:
     _idle.closed()
 
 
-async def run_in_thread(function: Callable[[], T]) -> T:
-    """Call it in a thread, of as many as anyio allows. Cancelled, this returns, and the thread goes on for nobody."""
+async def run_in_thread(function: Callable[[], T], limiter: CapacityLimiter | None = None) -> T:
+    """Call it in a thread, of as many as ``limiter``, or else anyio's, allows.
+
+    Cancelled, this returns, and the thread goes on for nobody.
+    """
     loop, context = asyncio.get_running_loop(), copy_context()
     future: asyncio.Future[T] = loop.create_future()
 
@@ -109,7 +113,7 @@ async def run_in_thread(function: Callable[[], T]) -> T:
             settle = partial(_fail, future, error)
         return partial(_tell, loop, settle)
 
-    async with current_default_thread_limiter():
+    async with limiter or current_default_thread_limiter():
         worker = _idle.take() or _Worker()
         worker.begin(job)
         return await future

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from anyio.to_thread import current_default_thread_limiter
 
 from durable import Context, Engine, EngineStoppedError, Options, Service, StoreError, handler
 from durable.audit import Audit
@@ -125,6 +126,22 @@ async def test_an_engine_that_closes_ends_its_audit_first(path: Path) -> None:
     assert not path.with_name("db-wal").exists()  # nobody was reading
 
 
+async def test_steps_that_hang_hold_up_no_audit_and_no_close(path: Path) -> None:
+    limiter = current_default_thread_limiter()
+    hanging = [object() for _ in range(int(limiter.available_tokens))]
+    for step in hanging:
+        await limiter.acquire_on_behalf_of(step)
+    try:
+        async with asyncio.timeout(20), Engine(path) as engine:
+            assert (await engine.audit()).findings == ()
+            audit = asyncio.ensure_future(engine.audit())
+            await asyncio.sleep(0)
+    finally:
+        for step in hanging:
+            limiter.release_on_behalf_of(step)
+    await asyncio.gather(audit, return_exceptions=True)
+
+
 async def test_running_without_an_attempt_is_a_finding(path: Path) -> None:
     async with Filed(path) as engine:
         sent = await engine.send(Cart.check_out, "alice")
@@ -170,7 +187,7 @@ async def test_a_disk_in_memory_is_audited_as_the_file_that_it_stands_for() -> N
 async def test_an_audit_that_cannot_begin_stops_nothing(
     path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def refuse(work: object) -> None:
+    async def refuse(work: object, limiter: object) -> None:
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr("durable.runtime.beside.run_in_thread", refuse)

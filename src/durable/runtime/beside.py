@@ -9,6 +9,8 @@ from pathlib import Path
 from threading import Event
 from typing import TypeVar
 
+from anyio import CapacityLimiter
+
 from durable.audit.auditor import Rest
 from durable.errors import EngineStoppedError, StoreError
 from durable.runtime.kernel import Kernel
@@ -19,11 +21,16 @@ T = TypeVar("T")
 _CLOSED = "the engine was closed meanwhile: open it again, and repeat what it was asked for"
 
 
+_THREADS = 4
+"""Of its own: the steps of handlers may hold all others for as long as they hang."""
+
+
 class Beside:
     def __init__(self, kernel: Kernel, path: Path | None) -> None:
         self._kernel, self._path = kernel, path
         self._closing = Event()
         self._tasks: set[asyncio.Task[object]] = set()
+        self._limiter = CapacityLimiter(_THREADS)
 
     @property
     def possible(self) -> bool:
@@ -37,7 +44,7 @@ class Beside:
         await self._kernel.writer.until(self._kernel.ledger.number - 1)
         if self._closing.is_set():
             raise EngineStoppedError(_CLOSED)
-        task = asyncio.get_running_loop().create_task(run_in_thread(partial(work, path, self._rest)))
+        task = asyncio.get_running_loop().create_task(run_in_thread(partial(work, path, self._rest), self._limiter))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         # Whoever is cancelled leaves the thread to its work: it ends by itself, and close waits for it.
