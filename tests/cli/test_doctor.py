@@ -127,6 +127,13 @@ def test_two_findings_of_one_invocation_are_both_mended(planter: Planter) -> Non
     assert doctor(planter.path, "--repair") == 0
 
 
+def test_what_the_last_round_mended_is_not_left(planter: Planter, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("durable.audit.repair._ROUNDS", 1)
+    planter.execute("DELETE FROM timer")
+
+    assert doctor(planter.path, "--repair") == 0
+
+
 def test_a_repair_fences_whoever_still_runs(planter: Planter) -> None:
     planter.execute("DELETE FROM timer")
     (before,) = planter.fetch("SELECT epoch FROM meta")

@@ -74,6 +74,8 @@ def _repair(connection: sqlite3.Connection, path: Path) -> Repaired:
             for each in chosen:
                 _apply(connection, each)
         mended += [each.finding for each in chosen]
+    else:
+        found = examine(path, rest=lambda _: None)  # after the last of all rounds
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     return Repaired(tuple(mended), tuple(_left(each.finding) for each in found), copy)
 
