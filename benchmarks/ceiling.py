@@ -73,8 +73,18 @@ class Ceiling:
             await asyncio.sleep(0)
             self._wanted.clear()
             batch, self._batch = self._batch, Batch(self._loop.create_future())
-            await self._loop.run_in_executor(self._thread, self._commit, batch)
+            try:
+                await self._loop.run_in_executor(self._thread, self._commit, batch)
+            except Exception as error:
+                self._fail((batch, self._batch), error)
+                raise
             batch.durable.set_result(None)
+
+    def _fail(self, batches: tuple[Batch, ...], error: Exception) -> None:
+        """Nobody writes any more: whoever waits, or comes later, must be told."""
+        for batch in batches:
+            batch.durable.set_exception(error)
+            batch.durable.exception()  # it may be that nobody comes
 
     def _commit(self, batch: Batch) -> None:
         connection = self._connection

@@ -51,9 +51,15 @@ class Connection(asyncio.Protocol):
         self._answer: asyncio.Future[bytes] | None = None
 
     async def ask(self, request: bytes) -> bytes:
+        if self.closed:
+            raise HttpError("the connection was closed before the request")
         self._answer = asyncio.get_running_loop().create_future()
         self._transport.write(request)
         return await self._answer
+
+    @property
+    def closed(self) -> bool:
+        return self._transport.is_closing()
 
     def data_received(self, data: bytes) -> None:
         self._received += data

@@ -33,6 +33,12 @@ class Machine(msgspec.Struct, frozen=True):
         system = f"{platform.system()} {platform.machine()}"
         return cls(now, os.cpu_count() or 1, system, platform.python_version(), sqlite3.sqlite_version)
 
+    def check(self, before: Machine) -> None:
+        """Refuse to put results beside others: the page says of all that they are of this machine, and this day."""
+        theirs, ours = (msgspec.structs.replace(each, when=each.when[:10]) for each in (before, self))
+        if theirs != ours:
+            raise ValueError(f"the other parts were measured on {before}, and this is {self}; measure all of them here")
+
 
 class Results(msgspec.Struct, frozen=True, kw_only=True):
     """A part that was not measured is ``None``."""
@@ -62,9 +68,11 @@ def measure(scale: Scale, parts: Collection[str], say: Callable[[str], None], be
         say(f"measuring: {name.replace('_', ' ')}")
         return measure_it(scale)
 
-    old = before or Results(machine=Machine.here())
+    here = Machine.here()
+    old = before or Results(machine=here)
+    here.check(old.machine)
     return Results(
-        machine=Machine.here(),
+        machine=here,
         start=part("start", start.measure, old.start),
         in_process=part("in_process", in_process.measure, old.in_process),
         over_http=part("over_http", over_http.measure, old.over_http),
