@@ -14,7 +14,8 @@ from durable.audit.finding import Finding, Found, Reindex
 from durable.core.invocation import Commit
 from durable.errors import StoreError
 from durable.store import rows
-from durable.store.connection import configure, connect, create_file, is_full, transaction
+from durable.store.connection import configure, connect, is_full, transaction
+from durable.store.copy import copy_pages, partial
 from durable.store.lock import Lock
 from durable.store.place import check_place, database_path
 from durable.store.queries import QUERIES
@@ -113,11 +114,9 @@ def _apply(connection: sqlite3.Connection, found: Found) -> None:
 
 
 def _copy(connection: sqlite3.Connection, path: Path) -> Path:
-    """Page by page, also those that are damaged."""
     number = 1
     while (copy := path.with_name(f"{path.name}.unrepaired{number}")).exists():
         number += 1
-    create_file(copy)
-    with closing(sqlite3.connect(copy)) as target:
-        connection.backup(target)
+    with partial(copy) as unfinished:
+        copy_pages(connection, unfinished)
     return copy

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from durable.audit import Audit
 from durable.audit.auditor import Rest
-from durable.backup.copy import copy, partial, verify
+from durable.backup.copy import copy, verify
 from durable.errors import StoreError
+from durable.store.copy import partial
 
 
 def backup(file: str | os.PathLike[str], target: str | os.PathLike[str], *, rest: Rest = lambda _: None) -> Audit:

@@ -9,9 +9,10 @@ from contextlib import closing
 from pathlib import Path
 
 from durable.audit import Audit
-from durable.backup.copy import copy, partial, verify
+from durable.backup.copy import copy, verify
 from durable.errors import StoreError
 from durable.store.connection import connect, transaction
+from durable.store.copy import partial
 from durable.store.lock import Lock
 from durable.store.place import check_place, database_path
 from durable.store.queries import QUERIES

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from durable.errors import StoreError
-from durable.store.connection import create_file, pragma, transaction
+from durable.store.connection import pragma, transaction
+from durable.store.copy import copy_pages, partial
 from durable.store.queries import read
 
 APPLICATION_ID = 0x44555242
@@ -45,7 +45,8 @@ def migrate(connection: sqlite3.Connection, path: Path, steps: Sequence[str] = S
     if version == len(steps):
         return
     if version:
-        _copy(connection, path.with_name(f"{path.name}.v{version}"))
+        with partial(path.with_name(f"{path.name}.v{version}"), replace=True) as copy:
+            copy_pages(connection, copy)
     upgrade(connection, steps)
 
 
@@ -63,14 +64,6 @@ def upgrade(connection: sqlite3.Connection, steps: Sequence[str] = STEPS) -> Non
         raise StoreError(
             f"the database could not be brought from schema version {version} to {len(steps)} and is unchanged: {error}"
         ) from error
-
-
-def _copy(connection: sqlite3.Connection, target: Path) -> None:
-    partial = target.with_name(f"{target.name}.tmp")
-    partial.unlink(missing_ok=True)
-    create_file(partial)
-    connection.execute("VACUUM INTO ?", (os.fspath(partial),))
-    partial.replace(target)
 
 
 def _statements(script: str) -> Iterator[str]:
