@@ -30,7 +30,7 @@ from typing import Any, NamedTuple, TypeVar
 import anyio
 
 from durable.action import in_a_step
-from durable.runtime.line import PACKAGE
+from durable.runtime.line import PACKAGE, is_ours, line_of, outward
 
 T = TypeVar("T")
 
@@ -90,10 +90,12 @@ def is_authors(file: str) -> bool:
 
 def author_line() -> str | None:
     """The line of the author's code that the event loop, or a thread, executes."""
-    frame = inspect.currentframe()
-    while frame is not None and not is_authors(frame.f_code.co_filename):
-        frame = None if frame.f_code.co_filename in _LOOPS else frame.f_back
-    return _place(frame) if frame else None
+    for frame in outward(inspect.currentframe()):
+        if is_authors(frame.f_code.co_filename):
+            return line_of(frame)
+        if frame.f_code.co_filename in _LOOPS:
+            return None
+    return None
 
 
 def waiting_line(coroutine: object) -> str | None:
@@ -101,7 +103,7 @@ def waiting_line(coroutine: object) -> str | None:
     line = None
     while isinstance(coroutine, CoroutineType):
         if coroutine.cr_frame and is_authors(coroutine.cr_code.co_filename):
-            line = _place(coroutine.cr_frame)
+            line = line_of(coroutine.cr_frame)
         coroutine = coroutine.cr_await
     return line
 
@@ -168,7 +170,7 @@ class Watched(Coroutine[Any, Any, T]):
         while not mistake.deep and author is not None and author.f_code.co_filename in _CHANCE:
             name, author = f"{Path(author.f_code.co_filename).stem}.{author.f_code.co_name}", author.f_back
         if author is not None and is_authors(author.f_code.co_filename):
-            raise self._misused(f"called {name}() at {_place(author)}, {mistake.says}")
+            raise self._misused(f"called {name}() at {line_of(author)}, {mistake.says}")
 
     def _note_dropped(self, coroutine: CoroutineType[Any, Any, Any]) -> None:
         origin = coroutine.cr_origin
@@ -182,12 +184,9 @@ class Watched(Coroutine[Any, Any, T]):
 
 def _culprit(frame: FrameType | None) -> FrameType | None:
     """The author's frame that a library's call is made for; none if we, or the logging of something, make it."""
-    while frame is not None and not is_authors(file := frame.f_code.co_filename):
-        if file.startswith((PACKAGE, os.path.dirname(logging.__file__))):
+    for each in outward(frame):
+        if is_authors(each.f_code.co_filename):
+            return each
+        if is_ours(each) or each.f_code.co_filename.startswith(os.path.dirname(logging.__file__)):
             return None
-        frame = frame.f_back
-    return frame
-
-
-def _place(frame: FrameType) -> str:
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+    return None

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Iterator
+from itertools import dropwhile, takewhile
 from typing import TypeVar, cast
 
 import msgspec
 
 from durable.options import Options
-from durable.runtime.line import PACKAGE
+from durable.runtime.line import is_ours, line_of, outward
 from durable.service import AnyService
 from durable.testing.engine import TestEngine
 from durable.testing.running import running
@@ -158,9 +159,6 @@ def _where() -> str:
     step = running.get()
     if step is not None:
         return f"{step.where}, step {step.name!r} of {step.handler}"
-    frame = inspect.currentframe()
-    for _ in range(2):  # this function, and the scene's
-        frame = frame.f_back if frame is not None else None
-    while frame is not None and frame.f_back is not None and not frame.f_back.f_code.co_filename.startswith(PACKAGE):
-        frame = frame.f_back
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}, outside of any step" if frame else "an unknown line"
+    # Past this function, and the scene's: the handler, and what it called.
+    theirs = list(takewhile(lambda frame: not is_ours(frame), dropwhile(is_ours, outward(inspect.currentframe()))))
+    return f"{line_of(theirs[-1] if theirs else None)}, outside of any step"
