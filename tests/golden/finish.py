@@ -1,0 +1,77 @@
+"""What has to become of all that a golden database left under way. It may be played again after a crash."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from durable import Engine, Invocation, TerminalError
+from tests.golden.make import SHELF, WORKS
+from tests.golden.services import Approval, Shelf, Work
+
+RESULTS: dict[str, object] = {
+    "done": "said by done",
+    "refused": 418,
+    "step": ["said by step before", "asked by step"],
+    "paused": ["said by paused before", "asked by paused"],
+    "asleep": "asleep woke",
+    "both": [None, "said by both"],
+    "awaiting": ["late", "asked by awaiting"],
+    "answered": ["yes", "asked by answered"],
+    "caller": ["said by caller callee before", "asked by caller callee"],
+    "failing": "failing came through",
+    "cancelled": 409,
+    "signalled": ["first", "second"],
+    "scheduled": "said by scheduled",
+    "large": f"said by {'x' * 20_000}",
+    "without journal": "said by without journal",
+    "purged": 404,
+    "forgotten": 404,
+    "second": ["first", "second held"],
+    "third": ["first", "second held", "third"],
+    "fourth": ["first", "second held", "third", "fourth held"],
+    "approval open": ["late", "asked by approval open"],
+    "approval answered": ["yes", "asked by approval answered"],
+}
+
+ASKED = {
+    "step", "paused", "awaiting", "answered", "caller callee", "cancelled undo", "scheduled", "second", "fourth",
+    "approval open", "approval answered",
+}  # fmt: skip
+"""The steps that are left to do; every other one is recorded."""
+
+
+async def finish(engine: Engine, awakeables: Mapping[str, str]) -> dict[str, object]:
+    """Do what they wait for, and return what came of each."""
+    await engine.awakeable(awakeables["awaiting"]).resolve("late")
+    await (await engine.lookup(Work.signals.options(idempotency_key="signalled"))).signal("one", "first")
+    with suppress(TerminalError):  # it was confirmed before the crash
+        await engine.call(Approval.brief, "open", "late")
+    paused = await engine.lookup(Work.step.options(idempotency_key="paused"))
+    if await paused.status() == "paused":
+        await paused.resume()
+    return {name: await result(invocation) for name, invocation in (await _all(engine)).items()}
+
+
+async def _all(engine: Engine) -> dict[str, Invocation[Any]]:
+    finished = dict.fromkeys(("scheduled", "large", "purged", "without journal"), Work.finish)
+    works = {name: await engine.lookup(_named(handler, name)) for name, handler in {**WORKS, **finished}.items()}
+    held = {"second": Shelf.hold, "third": Shelf.put, "fourth": Shelf.hold}
+    keyed = {name: await engine.lookup(_named(handler, name), SHELF) for name, handler in held.items()}
+    return {**works, **keyed, **{f"approval {key}": await engine.lookup(Approval.run, key) for key in _APPROVALS}}
+
+
+_APPROVALS = ("open", "answered")
+
+
+def _named(handler: Any, name: str) -> Any:
+    return handler.options(idempotency_key=name)
+
+
+async def result(invocation: Invocation[Any]) -> object:
+    """A failure is its status."""
+    try:
+        return await invocation.result()
+    except TerminalError as error:
+        return error.status

@@ -1,0 +1,97 @@
+"""Databases that earlier versions left behind, closed or killed: each is opened, finished, and found in order."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections import Counter
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from durable import Engine, Options, StoreError
+from durable.audit import audit
+from durable.store.schema import STEPS, recognise
+from tests.golden.finish import ASKED, RESULTS, finish
+from tests.golden.make import HERE, STATUSES, unpack
+from tests.golden.services import Outside, services
+from tests.store.files import execute, read
+
+GOLDEN = sorted(HERE.glob("*.tar.gz"))
+OLDER = [archive for archive in GOLDEN if f"version-{len(STEPS)}-" not in archive.name]
+
+each = partial(pytest.mark.parametrize, "archive", ids=lambda archive: archive.name.removesuffix(".tar.gz"))
+
+
+def version(archive: Path) -> int:
+    return int(re.findall(r"\d+", archive.name)[0])
+
+
+def contents(directory: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in directory.iterdir()}
+
+
+def test_no_version_is_left_out() -> None:
+    newest = max(version(archive) for archive in GOLDEN)
+    names = {f"version-{number}-{how}.tar.gz" for number in range(1, newest + 1) for how in ("closed", "killed")}
+
+    assert {archive.name for archive in GOLDEN} == names
+
+
+@each(GOLDEN)
+def test_a_golden_database_has_all_there_is(archive: Path, tmp_path: Path) -> None:
+    path = unpack(archive, tmp_path)
+
+    assert audit(path).findings == ()
+    assert {status for (status,) in execute(path, "SELECT status FROM invocation")} == STATUSES
+    assert execute(path, "PRAGMA user_version") == [(version(archive),)]
+
+
+@pytest.mark.slow
+@each(GOLDEN)
+async def test_what_was_left_under_way_is_finished(archive: Path, tmp_path: Path) -> None:
+    path, outside = unpack(archive, tmp_path), Outside(open=True)
+    awakeables = json.loads(read(tmp_path / "awakeables.json"))
+
+    async with (
+        asyncio.timeout(60),
+        Engine(path, *services(outside), options=Options(cleanup=timedelta(milliseconds=50))) as engine,
+    ):
+        results = await finish(engine, awakeables)
+        found = await engine.audit()
+
+    assert results == RESULTS
+    assert Counter(outside.asked) == Counter(ASKED)
+    assert (found.findings, audit(path).findings) == ((), ())
+    assert execute(path, "SELECT count(*) FROM invocation WHERE status <> 'completed'") == [(0,)]
+
+
+@each(OLDER)
+async def test_an_upgrade_keeps_what_was_there(archive: Path, tmp_path: Path) -> None:
+    path = unpack(archive, tmp_path)
+    before = execute(path, "SELECT * FROM invocation ORDER BY n")
+
+    async with Engine(path, *services(Outside(open=False)), options=Options(grace=timedelta(0))):
+        pass
+
+    copy = tmp_path / f"db.v{version(archive)}"
+    assert audit(copy).findings == ()
+    assert execute(copy, "SELECT * FROM invocation ORDER BY n") == before
+    assert execute(path, "PRAGMA user_version") == [(len(STEPS),)]
+
+
+@each(GOLDEN)
+async def test_an_older_release_refuses_it_and_changes_no_byte(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, older = unpack(archive, tmp_path), version(archive) - 1
+    monkeypatch.setattr("durable.store.database.recognise", partial(recognise, steps=STEPS[:older]))
+    before = contents(tmp_path)
+
+    with pytest.raises(StoreError, match=f"schema version {older + 1}, and this release knows versions up to {older};"):
+        await Engine(path, *services(Outside(open=False))).__aenter__()
+
+    assert before.items() <= contents(tmp_path).items()
