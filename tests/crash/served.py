@@ -28,6 +28,7 @@ from durable import (
     Workflow,
     WorkflowContext,
     WorkflowSharedContext,
+    gather,
     handler,
 )
 from durable.ingress import ingress
@@ -73,6 +74,10 @@ class Tally(VirtualObject):
         return number
 
     @handler
+    async def reset(self, ctx: ObjectContext) -> None:
+        ctx.clear(self.count)
+
+    @handler
     async def get(self, ctx: ObjectSharedContext) -> int:
         return await ctx.get(self.count)
 
@@ -82,9 +87,16 @@ class Orders(Service, Noting):
     async def place(self, ctx: Context, order: str) -> list[str | int]:
         paid = await ctx.run("pay", self.step, order, "pay")
         number = await ctx.call(Tally.bump, f"called-{len(order) % 4}", order)
-        ctx.send(Tally.bump, "sent", order)
+        sent = ctx.send(Tally.bump, "sent", order)
         await ctx.sleep(MOMENT)
+        await ctx.attach(sent.id, int)
         return [order, paid, number, await ctx.run("ship", self.step, order, "ship")]
+
+    @handler
+    async def follow(self, ctx: Context, id: str) -> list[str | int]:
+        """Waits long enough for a timer, and for who waits, to be written: a decision lingers for 50 ms."""
+        told, _ = await gather(ctx.attach(id, list[str | int]), ctx.sleep(16 * MOMENT))
+        return told
 
 
 class Parcels(Service, Noting):
@@ -124,10 +136,13 @@ STEPS = {"pay": "ship", "tell": "file", "invite": "welcome"}
 """Once the second has begun, the first is on the disk, and may not begin again."""
 
 
-def engine(directory: Path, options: Options | None = None) -> Engine:
-    diary = Diary(directory / "diary")
-    options = options or Options(grace=timedelta(seconds=1), inactivity=timedelta(milliseconds=20))
-    return Engine(directory / "db", Orders(diary), Parcels(diary), Signup(diary), Tally(), Register(), options=options)
+def services(diary: Diary) -> tuple[Orders, Parcels, Signup, Tally, Register]:
+    return Orders(diary), Parcels(diary), Signup(diary), Tally(), Register()
+
+
+def engine(directory: Path) -> Engine:
+    options = Options(grace=timedelta(seconds=1), inactivity=timedelta(milliseconds=20))
+    return Engine(directory / "db", *services(Diary(directory / "diary")), options=options)
 
 
 def app(served: Engine) -> Starlette:

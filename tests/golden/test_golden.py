@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
+import signal
 from collections import Counter
 from datetime import timedelta
 from functools import partial
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -15,6 +18,9 @@ import pytest
 from durable import Engine, Options, StoreError
 from durable.audit import audit
 from durable.store.schema import STEPS, recognise
+from durable.store.sqlite import SQLiteStore
+from tests.crash.nursery import Nursery
+from tests.crash.points import ANY_WRITE, Point, die_at
 from tests.golden.finish import ASKED, RESULTS, finish
 from tests.golden.make import HERE, STATUSES, unpack
 from tests.golden.services import Outside, services
@@ -95,3 +101,33 @@ async def test_an_older_release_refuses_it_and_changes_no_byte(
         await Engine(path, *services(Outside(open=False))).__aenter__()
 
     assert before.items() <= contents(tmp_path).items()
+
+
+def open_and_die(path: str, when: str, hit: str) -> None:
+    """In a child: take the database, if it lives to."""
+    die_at(Point(when == "after", ANY_WRITE), int(hit))
+    asyncio.run(SQLiteStore(path).open())
+    os._exit(0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("when", ["before", "after"])
+@each(OLDER)
+async def test_a_death_at_any_statement_of_an_upgrade_makes_no_difference(
+    archive: Path, when: str, tmp_path: Path
+) -> None:
+    with Nursery("tests.golden.test_golden:open_and_die", tmp_path / "log") as nursery:
+        for hit in count(1):
+            room = tmp_path / f"{hit}"
+            path = unpack(archive, room)
+            code = nursery.end(nursery.begin(path, when, hit))
+            assert audit(path).findings == ()
+            assert execute(path, "PRAGMA user_version")[0][0] in (version(archive), len(STEPS))
+            async with asyncio.timeout(60), Engine(path, *services(Outside(open=True))) as engine:
+                assert await finish(engine, json.loads(read(room / "awakeables.json"))) == RESULTS
+            assert audit(path).findings == ()
+            if code == 0:
+                break
+            assert code == -signal.SIGKILL, nursery.said()
+
+    assert hit > 8
