@@ -47,7 +47,11 @@ class Book:
         self.down_since: float | None = None
         self.outages: list[float] = []
         """Seconds from each kill to the next answer."""
+        self.closings: list[float] = []
+        """Seconds from each SIGTERM to the end of the process."""
         self.seconds = 0.0
+        self.said = ""
+        """By the servers, at the end."""
 
     def event(self) -> int:
         self._event += 1

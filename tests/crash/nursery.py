@@ -10,7 +10,6 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -25,20 +24,15 @@ class Nursery:
         self.log = log
         command = [sys.executable, "-m", "tests.crash.nursery", function, str(log)]
         self._parent = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        self._alive = set[int]()
         self._ask("hello")
 
     def begin(self, *words: object) -> int:
         """The pid of a new child."""
-        pid = self._ask("begin", *map(str, words))
-        self._alive.add(pid)
-        return pid
+        return self._ask("begin", *map(str, words))
 
     def end(self, pid: int) -> int:
-        """Wait for a child: its exit code, or the negative number of the signal that ended it."""
-        code = self._ask("wait", str(pid))
-        self._alive.discard(pid)
-        return code
+        """Wait for a child, once: its exit code, or the negative number of the signal that ended it."""
+        return self._ask("wait", str(pid))
 
     def kill(self, pid: int) -> None:
         """SIGKILL, and the proof that nothing else ended it."""
@@ -60,9 +54,6 @@ class Nursery:
         return self
 
     def __exit__(self, *exc: type[BaseException] | BaseException | TracebackType | None) -> None:
-        for pid in self._alive:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
         assert self._parent.stdin is not None
         assert self._parent.stdout is not None
         self._parent.stdin.close()
@@ -72,17 +63,21 @@ class Nursery:
 
 def main(function: str, log: str) -> None:
     module, _, name = function.partition(":")
-    child = getattr(importlib.import_module(module), name)
+    child, alive = getattr(importlib.import_module(module), name), set[int]()
     for line in sys.stdin.buffer:
         verb, *words = json.loads(line)
         match verb:
             case "begin":
                 answer = os.fork() or _live(child, words, log)
+                alive.add(answer)
             case "wait":
                 answer = os.waitstatus_to_exitcode(os.waitpid(int(words[0]), 0)[1])
+                alive.discard(int(words[0]))
             case _:
                 answer = 0
         os.write(1, b"%d\n" % answer)
+    for pid in alive:  # whoever wanted them is gone
+        os.kill(pid, signal.SIGKILL)
 
 
 def _live(child: Callable[..., Any], words: list[str], log: str) -> int:

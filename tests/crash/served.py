@@ -162,5 +162,5 @@ def serve(directory: str, port: str) -> None:
         port=int(port),
         log_level="warning",
         access_log=False,
-        timeout_graceful_shutdown=1,
+        timeout_graceful_shutdown=1,  # for replies that wait for the outside
     )

@@ -38,6 +38,9 @@ SAID = (
 
 
 class Storm:
+    gently = False
+    """Whether servers are asked to close, and not killed."""
+
     def __init__(self, directory: Path, nursery: Nursery, seed: int, longest_stop: float) -> None:
         self.directory, self.nursery, self.random, self.longest_stop = directory, nursery, Random(seed), longest_stop
         self.book = Book(directory / "diary")
@@ -69,25 +72,44 @@ class Storm:
     async def _live(self) -> None:
         """One in ten dies on its way up; one in five is stopped for a while, as a virtual machine may be."""
         lot = self.random.random()
-        if lot > 0.1:
+        if lot > 0.1 or self.gently:
             await self._listens()
         await asyncio.sleep(self.random.expovariate(1 / MEAN))
         if lot > 0.8:
             os.kill(self.pid, signal.SIGSTOP)
             self.counts["stops"] += 1
             await asyncio.sleep(self.random.uniform(0, self.longest_stop))
-            if lot > 0.9:
+            if lot > 0.9 or self.gently:
                 os.kill(self.pid, signal.SIGCONT)
                 self.counts["continued"] += 1
                 await asyncio.sleep(self.random.expovariate(1 / MEAN))
 
     async def _kill(self) -> None:
-        self.nursery.kill(self.pid)
+        await asyncio.to_thread(self._end)
         self.counts["kills"] += 1
         self.book.down_since = self.book.down_since or time.monotonic()
         if self.counts["kills"] % AUDITED == 0:
             await asyncio.to_thread(self._audit)
         self._begin()
+
+    def _end(self) -> None:
+        if self.gently:
+            self._terminate()
+        else:
+            self.nursery.kill(self.pid)
+
+    def _terminate(self) -> None:
+        """SIGTERM: all that is under way is left in order, without a log."""
+        began = time.monotonic()
+        os.kill(self.pid, signal.SIGTERM)
+        code = self.nursery.end(self.pid)
+        self.book.closings.append(time.monotonic() - began)
+        # uvicorn closes everything, and then ends by the signal that it was sent.
+        _same(code, -signal.SIGTERM, f"how a server ended that was to close: {self.nursery.said()}")
+        if Path(f"{self.database}-wal").exists():
+            raise WrongError(f"a log was left behind by a server that was closed:\n{self.nursery.said()}")
+        with closing(sqlite3.connect(self.database)) as connection:
+            _same(connection.execute("SELECT clean FROM meta").fetchall(), [(1,)], "whether it was closed")
 
     def _audit(self) -> None:
         self.counts["audits"] += 1
@@ -105,10 +127,7 @@ class Storm:
             await asyncio.sleep(0.005)
 
     def _close(self) -> None:
-        os.kill(self.pid, signal.SIGTERM)
-        self.nursery.end(self.pid)
-        if Path(f"{self.database}-wal").exists():
-            raise WrongError(f"a log was left behind by a server that was closed:\n{self.nursery.said()}")
+        self._terminate()
         self._audit()
         _count_invocations(self.database, self.book)
 
@@ -206,20 +225,30 @@ def report(book: Book, seed: int) -> str:
     told = "; ".join(f"{counts[what]:,} {what}" for what in SAID)
     outages = sorted(book.outages)
     slow = f"from a kill to the next answer {statistics.median(outages):.2f} s, at most {outages[-1]:.2f} s"
-    return f"seed {seed}: {told}; {slow}; {book.seconds:.0f} s; nothing was lost or doubled"
+    closed = f"closed in at most {max(book.closings):.2f} s"
+    return f"seed {seed}: {told}; {slow}; {closed}; {book.seconds:.0f} s; nothing was lost or doubled"
 
 
-def storm(kills: int, seed: int = 0, longest_stop: float = 1.0, serve: str = "tests.crash.served:serve") -> Book:
+def storm(
+    kills: int,
+    seed: int = 0,
+    *,
+    longest_stop: float = 1.0,
+    gently: bool = False,
+    serve: str = "tests.crash.served:serve",
+) -> Book:
     """Raise :class:`WrongError` unless nothing was lost or doubled; what was done."""
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as directory, Nursery(serve, Path(directory) / "log") as nursery:
         raging = Storm(Path(directory), nursery, seed, longest_stop)
+        raging.gently = gently
         try:
             asyncio.run(raging.rage(kills))
         except BaseException:
             print(nursery.said())
             raise
         raging.book.seconds = time.monotonic() - began
+        raging.book.said = nursery.said()
         return raging.book
 
 
@@ -228,8 +257,9 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=300)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--longest-stop", type=float, default=3.0, metavar="SECONDS")
+    parser.add_argument("--gently", action="store_true", help="SIGTERM instead of SIGKILL")
     asked = parser.parse_args()
-    print(report(storm(asked.kills, asked.seed, asked.longest_stop), asked.seed))
+    print(report(storm(asked.kills, asked.seed, longest_stop=asked.longest_stop, gently=asked.gently), asked.seed))
 
 
 if __name__ == "__main__":

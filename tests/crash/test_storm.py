@@ -14,7 +14,8 @@ from tests.crash import served
 from tests.crash.customers import Book, WrongError
 from tests.crash.storm import CUSTOMERS, check_bumps, check_steps, report, storm
 
-KILLS = 50
+KILLS = 40
+SIGTERMS = 8
 
 
 @pytest.mark.slow
@@ -31,6 +32,19 @@ def test_kills_under_load_lose_nothing_and_double_nothing(capsys: pytest.Capture
     assert book.counts["histories"] >= 10
     assert book.counts["operations"] >= 2 * book.counts["unknown"] > 0
     assert {kind for kind, answers in book.answers.items() if answers} == {"order", "parcel", "signup"}
+
+
+@pytest.mark.slow
+def test_servers_that_are_asked_to_stop_cut_nothing_off(capsys: pytest.CaptureFixture[str]) -> None:
+    book = storm(SIGTERMS, gently=True)
+
+    with capsys.disabled():
+        print(f"\n{report(book, 0)}")
+    assert len(book.closings) == SIGTERMS + 1
+    assert book.counts["acknowledged"] >= 20 * SIGTERMS
+    assert book.counts["steps run again"] == 0
+    assert max(book.closings) < 5  # a second for replies that wait, a second for steps, and what a busy machine needs
+    assert book.said == ""  # no task was destroyed, and no traceback shown
 
 
 def serve_early(directory: str, port: str) -> None:
