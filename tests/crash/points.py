@@ -151,7 +151,7 @@ def die_at(point: Point, hit: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     if ":" in point.what:
-        _watch_function(point.what, point.after, come)
+        watch_function(point.what, point.after, come)
     elif point.what == ANY_WRITE:
         _watch_statements(_WRITES, point.after, come)
     else:
@@ -191,7 +191,8 @@ def _bare(sql: str) -> str:
     return "\n".join(lines)
 
 
-def _watch_function(what: str, after: bool, come: Callable[[], None]) -> None:
+def watch_function(what: str, after: bool, come: Callable[[], None]) -> None:
+    """Call ``come`` whenever a function begins, or has ended."""
     module, _, path = what.partition(":")
     *owners, name = path.split(".")
     owner: Any = importlib.import_module(module)
