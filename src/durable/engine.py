@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Callable, Collection, Coroutine, Mapping
 from datetime import UTC, datetime, timedelta
@@ -15,8 +14,7 @@ import msgspec
 from durable.audit import Audit
 from durable.backup import backup
 from durable.client import Client, Invocation
-from durable.core import lifecycle
-from durable.core.ids import InvocationId, write_invocation
+from durable.core.ids import write_invocation
 from durable.core.invocation import Kind, derived_id
 from durable.core.ledger import Rule
 from durable.core.lifecycle import ALREADY_INVOKED
@@ -38,6 +36,7 @@ from durable.runtime.gatekeeper import Gatekeeper
 from durable.runtime.invoker import Invoker, Runnable
 from durable.runtime.kernel import Kernel
 from durable.runtime.outside import HandlerInfo, Outside, Services, Submission
+from durable.runtime.recovery import Recovery
 from durable.runtime.retention import Retention
 from durable.runtime.steps import Step
 from durable.runtime.timekeeper import Timekeeper
@@ -48,8 +47,6 @@ from durable.threads import end_threads, keep_threads
 
 T = TypeVar("T")
 P = ParamSpec("P")
-
-_RECOVERY_PAGE = 100
 
 
 class Bound(msgspec.Struct, frozen=True):
@@ -214,6 +211,7 @@ class _Running:
             self.kernel.on_halt = self.invoker.halt
             self.kernel.on_done, self.kernel.on_timer = self.outside.done, self.timekeeper.arm
             self.kernel.on_stop, self.kernel.writer.on_full = self._stopped, self.outside.refuse
+            self.recovery = Recovery(self.kernel, self.invoker, opened)
             self.retention = Retention(self.kernel, options.cleanup)
             path = self._store.path if isinstance(self._store, SQLiteStore) else None
             self.beside = Beside(self.kernel, path)
@@ -229,6 +227,7 @@ class _Running:
             await self.auditor.errand.close()
             await self.beside.close()
             await self.retention.errand.close()
+            await self.recovery.errand.close()
             await self.timekeeper.errand.close()
             await self.gatekeeper.errand.close()
             await self.invoker.close()
@@ -245,31 +244,21 @@ class _Running:
             or self.gatekeeper.errand.busy
             or self.retention.errand.busy
             or self.auditor.errand.busy
+            or self.recovery.errand.busy
             or self.kernel.residency.loading
         )
         return self.kernel.writer.idle and not moving
 
     async def recover(self) -> None:
         """Start what was under way when the last engine ended."""
+        await self.recovery.judge()
         await self.timekeeper.refill()
         await self.gatekeeper.open()
-        after, ids = 0, list[InvocationId]()
-        while page := await self._store.running(after=after, limit=_RECOVERY_PAGE):
-            ids += [id for _, id in page]
-            after = page[-1][0]
-        for start in range(0, len(ids), _RECOVERY_PAGE):
-            await asyncio.gather(*(self._start(id) for id in ids[start : start + _RECOVERY_PAGE]))
+        await self.recovery.start()
         self.timekeeper.arm()
         self.gatekeeper.arm()
         self.retention.arm()
         self.auditor.arm()
-
-    async def _start(self, id: InvocationId) -> None:
-        async with self.kernel.residency.hold(lambda: (id,)):
-            resident = self.kernel.ledger.find(id)
-            if resident is not None:  # one that cannot be read is left alone
-                lifecycle.recover(self.kernel.ledger, resident, self.kernel.clock.now_ms())
-                self.kernel.act()
 
     def _stopped(self, error: BaseException) -> None:
         self.outside.stop(error)

@@ -199,6 +199,9 @@ class Database:
             for half in self.halves:
                 await half.fill(engine.settle)
             self.clock = engine.clock.now_ms()
+        with closing(sqlite3.connect(self.path, isolation_level=None)) as connection:
+            work = read_invocation(self.halves[0].ids["work"])
+            connection.execute("INSERT INTO suspect SELECT n, 1, 0, 0, 0, 1, 0 FROM invocation WHERE id = ?", (work,))
 
     def copy(self, directory: Path) -> Path:
         shutil.copy(self.path, directory / "db")
@@ -261,6 +264,7 @@ ROWS = {
     "timer": "n = (SELECT n FROM invocation WHERE id = :work)",
     "flow_limit": "pattern = 'key/Cart/victim'",
     "rate": "path = 'key/Cart/victim'",
+    "suspect": "n = (SELECT n FROM invocation WHERE id = :work)",
 }
 """One of the victim's in each table."""
 

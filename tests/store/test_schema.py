@@ -12,7 +12,7 @@ from durable.store.schema import APPLICATION_ID, STEPS, migrate
 from durable.store.sqlite import SQLiteStore
 from tests.store.files import execute, read, setting, unlink, write
 
-NOW = len(STEPS)
+NEWEST = len(STEPS)
 
 
 async def refused(path: Path, match: str) -> None:
@@ -27,9 +27,9 @@ async def refused(path: Path, match: str) -> None:
 
 async def test_a_newer_schema_is_refused(sqlite: SQLiteStore, path: Path) -> None:
     await sqlite.close()
-    execute(path, "PRAGMA user_version=77")
+    execute(path, "PRAGMA user_version=99")
 
-    await refused(path, f"schema version 77, and this release knows versions up to {len(STEPS)}; install")
+    await refused(path, f"schema version 99, and this release knows versions up to {NEWEST}; install")
 
 
 @pytest.mark.parametrize("identity", ["PRAGMA user_version=0", "PRAGMA application_id=4711"])
@@ -65,13 +65,13 @@ async def test_a_failed_migration_leaves_the_rows_as_they_were(sqlite: SQLiteSto
 
     with closing(connect(path)) as connection:
         with pytest.raises(
-            StoreError, match=f"from schema version {NOW} to {NOW + 1} and is unchanged: no such table: nowhere"
+            StoreError, match=f"from schema version {NEWEST} to {NEWEST + 1} and is unchanged: no such table"
         ):
             migrate(connection, path, steps)
         assert not connection.in_transaction
 
     assert read(path) == before
-    assert execute(path, "PRAGMA user_version") == [(NOW,)]
+    assert execute(path, "PRAGMA user_version") == [(NEWEST,)]
 
 
 async def test_a_migration_upgrades_in_one_transaction_and_keeps_a_copy(sqlite: SQLiteStore, path: Path) -> None:
@@ -83,8 +83,8 @@ async def test_a_migration_upgrades_in_one_transaction_and_keeps_a_copy(sqlite: 
         migrate(connection, path, steps)
         migrate(connection, path, steps)
 
-    copy = path.with_name(f"db.v{NOW}")
-    assert execute(path, "PRAGMA user_version") == [(NOW + 2,)]
+    copy = path.with_name(f"db.v{NEWEST}")
+    assert execute(path, "PRAGMA user_version") == [(NEWEST + 2,)]
     assert execute(path, "SELECT value, note FROM state") == [(b"1", "a;b")]
     assert execute(copy, "SELECT value FROM state") == [(b"1",)]
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600

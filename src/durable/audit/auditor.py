@@ -80,6 +80,8 @@ def _looks(connection: sqlite3.Connection, reader: Reader, overdue_ms: int | Non
     for name, sql in RULES.items():
         yield partial(_rule, reader, name.partition("_")[0], sql, overdue_ms)
     for name, sql in ORPHANS.items():
+        if not reader.ask("SELECT 1 FROM sqlite_master WHERE name = ?", name):
+            continue  # of an older version, or missing, which the schema's check says
         yield partial(_orphans, reader, name, sql)
     yield partial(sweep.invocations, reader)
     for table in ("state", "promise"):
@@ -112,6 +114,8 @@ def _owner(table: str, row: Row) -> str:
     match table:
         case "timer":
             return f"timer of number {row[1]}"
+        case "suspect":
+            return f"suspect of number {row[0]}"
         case "waiter":
             return name_of(row[1], "a waiter")
         case _:
@@ -123,6 +127,8 @@ def _removal(table: str, row: Row) -> Commit:
     match table:
         case "timer":
             commit.timers[Timer(*row)] = False
+        case "suspect":
+            commit.suspects[row[0]] = None
         case "waiter":
             id, caller, completion = row
             commit.waiters[InvocationId(id), Caller(InvocationId(caller), completion)] = False

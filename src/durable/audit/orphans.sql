@@ -5,6 +5,10 @@
 SELECT due_ms, n, completion FROM timer
 WHERE completion = 0 OR NOT EXISTS (SELECT 1 FROM invocation WHERE invocation.n = timer.n AND status <> 'completed')
 
+-- suspect --
+-- It is removed with its invocation; of one that has ended, a moment later.
+SELECT n FROM suspect WHERE NOT EXISTS (SELECT 1 FROM invocation WHERE invocation.n = suspect.n)
+
 -- waiter --
 -- Of an invocation that has ended, or for a caller that has.
 SELECT id, caller, completion FROM waiter

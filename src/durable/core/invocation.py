@@ -11,6 +11,7 @@ from durable.core import ids
 from durable.core.entries import Entry, Target
 from durable.core.ids import InvocationId
 from durable.core.outcome import Failure, Outcome
+from durable.core.suspects import Suspect
 from durable.flow import Limit
 
 InstanceId = tuple[str, str]
@@ -187,6 +188,7 @@ class Commit:
         "purged",
         "rates",
         "state",
+        "suspects",
         "timers",
         "waiters",
     )
@@ -214,6 +216,8 @@ class Commit:
         """Numbers of invocations that go, with all that hangs off them, before anything else is written."""
         self.forgotten: list[int] = []
         """Numbers of invocations whose journal goes."""
+        self.suspects: dict[int, Suspect | None] = {}
+        """By number; ``None``: it is none any more."""
 
     def accept(self, invocation: Invocation) -> None:
         self.accepted[invocation.n] = invocation
@@ -233,6 +237,7 @@ class Commit:
         """Take it off the disk; what is not there yet is just not written."""
         self.changed.pop(n, None)
         self.entries.pop(n, None)
+        self.suspects.pop(n, None)
         if self.accepted.pop(n, None) is None:
             self.purged.append(n)
 

@@ -87,7 +87,8 @@ def waits_to_start(invocation: Invocation) -> bool:
 def recover(ledger: Ledger, resident: Resident, now_ms: int) -> None:
     """It was running when the last engine ended: it goes on, unless fewer may run by now."""
     invocation, admission = resident.invocation, ledger.admission
-    lane = admission.lane_of(invocation.request, Mode.RESUME) if admission.active else None
+    counted = not admission.active or invocation.id in admission.slots
+    lane = None if counted else admission.lane_of(invocation.request, Mode.RESUME)
     if lane is not None and any(meter.full for meter in lane.meters):
         ledger.change(resident, status=Status.READY, lane=lane.text, holds=False, modified_ms=now_ms)
         return

@@ -8,6 +8,7 @@ import msgspec
 
 from durable.core.ids import InvocationId
 from durable.core.invocation import Commit, Flow, InstanceId, Loaded, LoadedInstance, Timer
+from durable.core.suspects import Left, Suspect
 
 
 class Opened(msgspec.Struct, frozen=True):
@@ -21,6 +22,8 @@ class Opened(msgspec.Struct, frozen=True):
     last_place: int
     restored_ms: int | None = None
     """When it was last made of a backup."""
+    clean: bool = True
+    """Whether the last engine closed it."""
 
 
 class Store(Protocol):
@@ -61,6 +64,14 @@ class Store(Protocol):
 
     async def holders(self, *, after: int, limit: int) -> list[tuple[int, InvocationId]]:
         """Likewise of those who keep slots while they do not run."""
+        ...
+
+    async def left(self) -> list[Left]:
+        """All that is ``RUNNING``, in order of number: what a process that died left."""
+        ...
+
+    async def suspects(self) -> dict[int, Suspect]:
+        """By number: who was running when an earlier one died."""
         ...
 
     async def timers(self, *, after: Timer | None, limit: int) -> list[tuple[Timer, InvocationId]]:

@@ -11,6 +11,7 @@ from secrets import token_bytes
 from durable.core.entries import Entry
 from durable.core.ids import InvocationId
 from durable.core.invocation import Commit, Flow, InstanceId, Invocation, Loaded, LoadedInstance, Status, Timer
+from durable.core.suspects import Left, Suspect
 from durable.errors import DamagedError, DiskFullError, StoreError
 from durable.options import Durability
 from durable.store import Opened, rows
@@ -102,7 +103,7 @@ class Database:
         self._epoch, _, secret = rows.read_meta(self._rows("meta"))
         restored = self._rows("restored_at")
         last_n, last_place = self._row("last_n")[0], self._row("last_place")[0]
-        return Opened(self._epoch, secret, last_n, last_place, restored[0][0] if restored else None)
+        return Opened(self._epoch, secret, last_n, last_place, restored[0][0] if restored else None, clean)
 
     def _examine(self) -> None:
         logger.info("the last engine did not close its database", extra={"path": str(self._path)})
@@ -263,6 +264,13 @@ class Database:
             rates=rows.read_rates(self._rows("rates")),
             lanes=[(lane, Status(status), waiting) for lane, status, waiting in self._rows("lanes")],
         )
+
+    def left(self) -> list[Left]:
+        found = self._rows("left")
+        return [Left(n, InvocationId(id), position if isinstance(position, int) else -1) for n, id, position in found]
+
+    def suspects(self) -> dict[int, Suspect]:
+        return rows.read_suspects(self._rows("suspects"))
 
     def timers(self, after: Timer, limit: int) -> list[tuple[Timer, InvocationId]]:
         found = self._rows("timers", *after, limit)

@@ -1,4 +1,4 @@
--- Version 5: limits that were set while the engine ran, what their rates have used, and who waits for them.
+-- Version 4: limits that were set while the engine ran, what their rates have used, and who waits for them.
 ALTER TABLE invocation ADD COLUMN lane TEXT;
 ALTER TABLE invocation ADD COLUMN holds INTEGER NOT NULL DEFAULT 0;
 

@@ -17,6 +17,7 @@ from durable.core.entries import Entry, decode_entries, encode_entries
 from durable.core.ids import InvocationId
 from durable.core.invocation import Caller, Commit, Flow, InstanceId, Invocation, Loaded, LoadedInstance, Status, Timer
 from durable.core.outcome import Outcome
+from durable.core.suspects import Left, Suspect
 from durable.errors import StoreError
 from durable.flow import Limit
 from durable.store import Opened
@@ -38,6 +39,8 @@ class MemoryDisk:
     def __init__(self, *, secret: bytes | None = None) -> None:
         self.secret = secret or token_bytes(32)
         self.epoch = 0
+        self.clean = True
+        """Whether no engine holds it, and the last one closed it."""
         self.numbers: dict[InvocationId, int] = {}
         self.invocations: dict[int, Invocation] = {}
         self.journals: dict[int, dict[int, bytes]] = {}
@@ -48,6 +51,7 @@ class MemoryDisk:
         self.timers: set[Timer] = set()
         self.waiters: set[tuple[InvocationId, Caller]] = set()
         self.listeners: set[tuple[str, str, str, Caller]] = set()
+        self.suspects: dict[int, Suspect] = {}
 
     def write(self, commit: Commit) -> None:
         """Take it whole, or raise :class:`StoreError` and stay as it was."""
@@ -73,6 +77,7 @@ class MemoryDisk:
         _switch(self.timers, commit.timers)
         _switch(self.waiters, commit.waiters)
         _switch(self.listeners, commit.listeners)
+        _assign(self.suspects, commit.suspects)
 
     def _verify(
         self,
@@ -92,6 +97,7 @@ class MemoryDisk:
 
     def _purge(self, n: int) -> None:
         self.journals.pop(n, None)
+        self.suspects.pop(n, None)
         self.timers = {timer for timer in self.timers if timer.n != n}
         row = self.invocations.pop(n, None)
         if row is not None:
@@ -133,7 +139,8 @@ class MemoryStore:
         self._epoch, self._broken = disk.epoch, False
         places = (row.place or 0 for row in disk.invocations.values() if row.status is not Status.COMPLETED)
         numbers = (*disk.invocations, *disk.journals, *(timer.n for timer in disk.timers))
-        return Opened(disk.epoch, disk.secret, max(numbers, default=0), max(places, default=0))
+        clean, disk.clean = disk.clean, False
+        return Opened(disk.epoch, disk.secret, max(numbers, default=0), max(places, default=0), clean=clean)
 
     async def commit(self, commit: Commit, /) -> None:
         disk = self._opened()
@@ -179,6 +186,14 @@ class MemoryStore:
         counted = [(lane, status, count) for (lane, status), count in sorted(lanes.items())]
         return Flow(list(disk.limits.values()), dict(disk.rates), counted)
 
+    async def left(self) -> list[Left]:
+        disk = self._opened()
+        running = await self.running(after=-1, limit=len(disk.invocations))
+        return [Left(n, id, max(disk.journals.get(n, ()), default=-1)) for n, id in running]
+
+    async def suspects(self) -> dict[int, Suspect]:
+        return dict(self._opened().suspects)
+
     async def timers(self, *, after: Timer | None, limit: int) -> list[tuple[Timer, InvocationId]]:
         disk = self._opened()
         live = (timer for timer in disk.timers | disk.due() if timer.n in disk.invocations)
@@ -192,6 +207,8 @@ class MemoryStore:
         return [id for _, _, id in over][:limit]
 
     async def close(self) -> None:
+        if self._epoch == self.disk.epoch and not self._broken:
+            self.disk.clean = True
         self._epoch = None
 
     def _numbered(self, after: int, limit: int, wanted: Callable[[Invocation], bool]) -> list[tuple[int, InvocationId]]:

@@ -123,6 +123,16 @@ DELETE FROM timer WHERE n = ?
 -- They hang off the id; this must run while the invocation's row is still there.
 DELETE FROM waiter WHERE id = (SELECT id FROM invocation WHERE n = ?)
 
+-- purge_suspect --
+-- Usually there is none. Also of one that is none any more.
+DELETE FROM suspect WHERE n = ?
+
+-- set_suspect --
+-- The last verdict counts.
+INSERT INTO suspect (n, deaths, alone, position, survived_ms, epoch, trial) VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET deaths = excluded.deaths, alone = excluded.alone, position = excluded.position,
+    survived_ms = excluded.survived_ms, epoch = excluded.epoch, trial = excluded.trial
+
 -- purge_invocation --
 -- Last of the purge.
 DELETE FROM invocation WHERE n = ?
@@ -186,6 +196,15 @@ SELECT pattern, body, crc FROM flow_limit ORDER BY pattern
 -- rates --
 -- All of them: a few for each that started lately.
 SELECT path, next_start_us, crc FROM rate
+
+-- left --
+-- All that a process which died may have died of. The journal's rows are found by their primary key.
+SELECT n, id, coalesce((SELECT max(position) FROM journal WHERE journal.n = invocation.n), -1)
+FROM invocation INDEXED BY invocation_running WHERE status = 'running' AND typeof(id) = 'blob' ORDER BY n
+
+-- suspects --
+-- Few, or none.
+SELECT n, deaths, alone, position, survived_ms, epoch, trial FROM suspect
 
 -- timers --
 -- Two ordered indexes, merged: the limit ends the walk of both. CROSS JOIN keeps the timer's index outside.

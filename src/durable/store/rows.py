@@ -14,6 +14,7 @@ from durable.core.entries import Entry, decode_entries, encode_entries
 from durable.core.ids import InvocationId, write_invocation
 from durable.core.invocation import Caller, Commit, Invocation, Request, Status
 from durable.core.outcome import Failure, Outcome
+from durable.core.suspects import Suspect
 from durable.errors import DamagedError
 from durable.flow import Limit
 from durable.limits import LARGEST
@@ -38,7 +39,7 @@ def batch(commit: Commit) -> list[tuple[str, list[Row]]]:
     purged: list[Row] = [(n,) for n in commit.purged]
     statements: list[tuple[str, list[Row]]] = [
         ("purge_journal", [(n,) for n in commit.forgotten]),
-        *((f"purge_{table}", purged) for table in ("journal", "timers", "waiters", "invocation")),
+        *((f"purge_{table}", purged) for table in ("journal", "timers", "waiters", "suspect", "invocation")),
         ("accept", [_accepted(row) for row in commit.accepted.values()]),
         ("change", [(*_changing(row), row.n) for row in commit.changed.values()]),
         ("append", [row for n, (held, entries) in commit.entries.items() for row in _chunks(n, held, entries)]),
@@ -53,6 +54,8 @@ def batch(commit: Commit) -> list[tuple[str, list[Row]]]:
         *_switched("timer", commit.timers.items()),
         *_switched("waiter", (((id, *caller), on) for (id, caller), on in commit.waiters.items())),
         *_switched("listener", (((*key, *caller), on) for (*key, caller), on in commit.listeners.items())),
+        ("set_suspect", [msgspec.structs.astuple(each) for each in commit.suspects.values() if each is not None]),
+        ("purge_suspect", [(n,) for n, each in commit.suspects.items() if each is None]),
     ]
     return [(name, rows) for name, rows in statements if rows]
 
@@ -93,7 +96,7 @@ def _changing(row: Invocation) -> Row:
 
 
 def _summed(*values: object) -> Row:
-    """What the checksum covers: rows that were written before version 5 have neither lane nor holds in it."""
+    """What the checksum covers: rows that were written before version 4 have neither lane nor holds in it."""
     *first, lane, holds = values
     return first if (lane, holds) == (None, 0) else values
 
@@ -238,6 +241,13 @@ def _read_named(
 
 def read_callers(rows: Iterable[Row]) -> list[Caller]:
     return [Caller(InvocationId(id), completion) for id, completion in rows]
+
+
+def read_suspects(rows: Iterable[Row]) -> dict[int, Suspect]:
+    """Without those that make no sense: to count deaths anew does no harm."""
+    sound = [row for row in rows if all(type(value) is int for value in row)]
+    found = [Suspect(**dict(zip(Suspect.__struct_fields__, row, strict=True))) for row in sound]
+    return {each.n: each for each in found if each.credible}
 
 
 def read_listeners(rows: Iterable[Row]) -> dict[str, list[Caller]]:

@@ -14,6 +14,7 @@ import anyio
 
 from durable.core.ids import InvocationId
 from durable.core.invocation import Commit, Flow, InstanceId, Loaded, LoadedInstance, Timer
+from durable.core.suspects import Left, Suspect
 from durable.errors import DamagedError, DiskFullError, StoreError
 from durable.options import Durability
 from durable.store import Opened
@@ -142,6 +143,12 @@ class SQLiteStore:
 
     async def holders(self, *, after: int, limit: int) -> list[tuple[int, InvocationId]]:
         return await self._run(self._database.numbered, "holders", after, limit)
+
+    async def left(self) -> list[Left]:
+        return await self._run(self._database.left)
+
+    async def suspects(self) -> dict[int, Suspect]:
+        return await self._run(self._database.suspects)
 
     async def timers(self, *, after: Timer | None, limit: int) -> list[tuple[Timer, InvocationId]]:
         return await self._run(self._database.timers, after or _BEFORE_ALL, limit)

@@ -46,4 +46,5 @@ def everything(disk: MemoryDisk) -> Commit:
     commit.timers = dict.fromkeys(disk.timers, True)
     commit.waiters = dict.fromkeys(disk.waiters, True)
     commit.listeners = dict.fromkeys(disk.listeners, True)
+    commit.suspects = dict(disk.suspects)
     return commit

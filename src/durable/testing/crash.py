@@ -31,6 +31,7 @@ class CrashingStore(MemoryStore):
         self.commits += 1
         crash = self.commits == self.crash_at
         if crash and not self.written:
+            self._broken = True
             raise Crashed(f"crash before commit {self.commits}")
         await super().commit(commit)
         if crash:
