@@ -40,6 +40,7 @@ from durable.runtime.recovery import Recovery
 from durable.runtime.retention import Retention
 from durable.runtime.steps import Step
 from durable.runtime.timekeeper import Timekeeper
+from durable.runtime.watchdog import Watchdog
 from durable.service import AnyService, VirtualObject, check_service, handlers_of
 from durable.store import Store
 from durable.store.sqlite import SQLiteStore
@@ -216,6 +217,8 @@ class _Running:
             path = self._store.path if isinstance(self._store, SQLiteStore) else None
             self.beside = Beside(self.kernel, path)
             self.auditor = Auditor(self.kernel, self.beside, options.audit, lambda: self.invoker.attempts)
+            if path is not None:  # in memory, time is a test's
+                self.outside.watchdog = Watchdog(lambda: self.invoker.attempts)
         except BaseException:
             await self._store.close()
             raise
@@ -223,6 +226,8 @@ class _Running:
 
     async def close(self) -> None:
         self.outside.stop(EngineStoppedError("it was closed"))
+        if self.outside.watchdog is not None:
+            self.outside.watchdog.close()
         try:
             await self.auditor.errand.close()
             await self.beside.close()

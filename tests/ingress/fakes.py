@@ -90,6 +90,10 @@ class FakeDoor:
     def full(self) -> DiskFullError | None:
         return None
 
+    @property
+    def blocked(self) -> str | None:
+        return None
+
     def handlers(self) -> dict[str, dict[str, HandlerInfo]]:
         return HANDLERS
 

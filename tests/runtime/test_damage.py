@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 Change = Callable[[object], object]
 
 # SQLite itself holds them to be integers.
-NUMBERS = {("meta", "one"), ("invocation", "n")}
+NUMBERS = {("meta", "one"), ("invocation", "n"), ("suspect", "n")}
 # These are everybody's. A high epoch is as good as the right one.
 REFUSED = {(("meta", "secret"), flipped), (("meta", "secret"), mistyped), (("meta", "epoch"), mistyped)}
 # What a row is found by has no copy: the row is as good as gone, and what it said is missing.

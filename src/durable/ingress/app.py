@@ -24,7 +24,7 @@ from durable.ingress import headers, paths, replies
 from durable.ingress.bodies import check_input, decode_text, read_body
 from durable.ingress.cors import Cors
 from durable.ingress.directory import Directory
-from durable.ingress.door import Door, Served
+from durable.ingress.door import Door, Served, trouble
 from durable.ingress.mounts import path_below
 from durable.ingress.queries import read_query
 from durable.ingress.refusal import Refusal
@@ -147,7 +147,7 @@ class Ingress:
             case paths.Resolve() | paths.Reject():
                 return await self._complete(route, visit)
             case paths.Health():
-                return replies.healthy(visit.services.names(), self._door.full)
+                return replies.healthy(visit.services.names(), trouble(self._door.full, self._door.blocked))
 
     async def _invoke(self, route: paths.Call | paths.Send, visit: Visit) -> Response:
         submission = await self._submission(route, visit)

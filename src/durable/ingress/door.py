@@ -14,6 +14,11 @@ FULL = "the disk is full: nothing new is accepted until there is room"
 """Of the health of an engine that still answers."""
 
 
+def trouble(full: DiskFullError | None, blocked: str | None) -> str | None:
+    """What its health says, if not all is well."""
+    return blocked if full is None else FULL
+
+
 class Door(Protocol):
     """The verbs of an engine. Cancelling an ``await`` of one has no effect on the invocation.
 
@@ -24,6 +29,11 @@ class Door(Protocol):
     @property
     def full(self) -> DiskFullError | None:
         """While the disk is full, and new work is refused."""
+        ...
+
+    @property
+    def blocked(self) -> str | None:
+        """Who kept the event loop from turning within the last minute."""
         ...
 
     def handlers(self) -> Services:

@@ -12,7 +12,6 @@ from starlette.responses import Response
 from durable.core.outcome import Failure, Outcome
 from durable.errors import DamagedError, DiskFullError, QueueFullError
 from durable.ingress.bodies import TooLarge
-from durable.ingress.door import FULL
 from durable.ingress.refusal import Refusal
 from durable.runtime.outside import Accepted
 
@@ -60,10 +59,10 @@ def looked_up(id: str) -> Response:
     return _json(200, {"invocationId": id}, {})
 
 
-def healthy(services: Iterable[str], full: DiskFullError | None) -> Response:
+def healthy(services: Iterable[str], trouble: str | None) -> Response:
     """200 also while the disk is full: whoever restarted the engine then would end what it still can do."""
-    refusing = {} if full is None else {"message": FULL}
-    return _json(200, {"services": list(services), **refusing}, {})
+    said = {} if trouble is None else {"message": trouble}
+    return _json(200, {"services": list(services), **said}, {})
 
 
 def completion_taken() -> Response:

@@ -31,6 +31,7 @@ from durable.errors import (
 from durable.flow import no_named_limit
 from durable.limits import LONGEST_KEY, check_size, check_text
 from durable.runtime.kernel import Kernel
+from durable.runtime.watchdog import Watchdog
 from durable.runtime.writer import unsure
 
 
@@ -114,6 +115,7 @@ class Outside:
         self._told: dict[asyncio.Future[Outcome], None] = {}
         """Watchers of outcomes that are not on the disk yet, in the order in which they are told; a set has none."""
         self.stopped: BaseException | None = None
+        self.watchdog: Watchdog | None = None
 
     def check_running(self) -> None:
         self._check_running("open it again")
@@ -246,6 +248,11 @@ class Outside:
     def full(self) -> DiskFullError | None:
         """While the disk is full: then new work is refused, and what is known still told."""
         return self._kernel.writer.full
+
+    @property
+    def blocked(self) -> str | None:
+        """Who kept the event loop from turning within the last minute."""
+        return None if self.watchdog is None else self.watchdog.said
 
     def refuse(self) -> None:
         """The disk is full: who waits for what is not on it need not wait until there is room."""

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from durable.ingress.admin import replies
 from durable.ingress.admin.door import Administered
-from durable.ingress.door import FULL
+from durable.ingress.door import trouble
 
 # Of Restate's admin API, which it counts: what is here is the same in all of them.
 _VERSIONS = {"min_admin_api_version": 2, "max_admin_api_version": 4}
@@ -25,8 +25,8 @@ def release() -> str:
 
 async def health(engine: Administered, request: Request) -> Response:
     engine.door.handlers()  # raises if the engine does not run
-    if engine.door.full is not None:
-        return replies.found({"message": FULL})
+    if (said := trouble(engine.door.full, engine.door.blocked)) is not None:
+        return replies.found({"message": said})
     return replies.empty(200)
 
 

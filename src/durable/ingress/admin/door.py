@@ -27,6 +27,11 @@ class AdminDoor(Protocol):
         """While the disk is full, and new work is refused."""
         ...
 
+    @property
+    def blocked(self) -> str | None:
+        """Who kept the event loop from turning within the last minute."""
+        ...
+
     def handlers(self) -> Services:
         """By the wire names of service and handler."""
         ...
