@@ -151,6 +151,11 @@ FINDINGS: dict[str, tuple[str, str, Plant]] = {
         "table timer belongs to no invocation",
         execute("INSERT INTO timer VALUES (5, 4711, 1)"),
     ),
+    "suspect without invocation": (
+        "I14",
+        "table suspect belongs to no invocation",
+        execute("INSERT INTO suspect VALUES (4711, 1, 0, 0, 0, 1, 0)"),
+    ),
     "timer without a sleep": (
         "I14",
         "which does not sleep until 5",

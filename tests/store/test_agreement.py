@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from durable.core.invocation import Commit, Invocation, Kind, Status, Timer
 from durable.core.outcome import Failure, Outcome, Success
+from durable.core.suspects import Suspect
 from durable.store import Store
 from durable.store.memory import MemoryStore
 from durable.store.sqlite import SQLiteStore
@@ -41,6 +42,10 @@ invocations = st.fixed_dictionaries(
         "journal_kept": st.booleans(),
     }
 )
+counts = st.integers(0, 3)
+suspects = st.builds(
+    Suspect, n=numbers, deaths=st.just(3), alone=counts, position=counts, survived_ms=counts, epoch=counts, trial=counts
+)
 targets = st.fixed_dictionaries({"kind": st.sampled_from(Kind), "key": st.sampled_from(KEYS)})
 
 
@@ -68,6 +73,8 @@ class History:
         commit.waiters = draw(st.dictionaries(st.tuples(st.builds(id_of, numbers), callers), st.booleans(), max_size=2))
         listeners = st.builds(lambda name, caller: (*name, caller), names, callers)
         commit.listeners = draw(st.dictionaries(listeners, st.booleans(), max_size=2))
+        commit.suspects = {each.n: each for each in draw(st.lists(suspects, max_size=2))}
+        commit.suspects |= dict.fromkeys(draw(st.sets(numbers, max_size=1)))
         for n in draw(st.lists(numbers, max_size=1)):
             if n not in self._rows:
                 continue
@@ -106,6 +113,8 @@ async def everything(store: Store) -> dict[str, Any]:
         "instances": [await store.load_instance(("Cart", key)) for key in KEYS],
         "order": [list((await store.load_instance(("Cart", key))).state) for key in KEYS],
         "running": [await store.running(after=after, limit=2) for after in NUMBERS],
+        "left": await store.left(),
+        "suspects": await store.suspects(),
         "timers": pages,
         "expired": [await store.expired(now_ms, limit=3) for now_ms in range(7)],
     }

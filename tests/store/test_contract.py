@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from durable.core.entries import ClearAllState, Completed, Entry, Run
 from durable.core.invocation import Caller, Commit, Kind, Status, Timer
 from durable.core.outcome import Failure, Success
+from durable.core.suspects import Left, Suspect
 from durable.errors import StoreError
 from durable.store import Store
 from tests.store.conftest import Bench
@@ -394,3 +395,51 @@ async def test_a_store_cannot_be_opened_twice(store: Store) -> None:
         await store.open()
 
     await store.commit(accepting(invocation(1)))
+
+
+SUSPECT = Suspect(n=1, deaths=3, alone=1, position=2, survived_ms=4_000, epoch=5, trial=1)
+
+
+async def test_what_is_running_is_left_with_where_its_journal_ends(store: Store) -> None:
+    commit = accepting(invocation(1), invocation(2), invocation(3, status=Status.SUSPENDED))
+    commit.append(2, 0, Run(1, "a"))
+    await store.commit(commit)
+    commit = Commit()
+    commit.append(2, 1, Run(2, "b"))
+    await store.commit(commit)
+
+    assert await store.left() == [Left(1, id_of(1), -1), Left(2, id_of(2), 1)]
+
+
+async def test_a_suspect_is_read_as_it_was_written_last(store: Store) -> None:
+    for deaths in (2, 3):
+        commit = Commit()
+        commit.suspects[1] = replace(SUSPECT, deaths=deaths)
+        commit.suspects[2] = replace(SUSPECT, n=2)
+        await store.commit(commit)
+    commit = Commit()
+    commit.suspects[2] = None
+
+    await store.commit(commit)
+
+    assert await store.suspects() == {1: SUSPECT}
+
+
+async def test_a_purge_takes_the_suspect_along(store: Store) -> None:
+    commit = accepting(invocation(1))
+    commit.suspects[1] = SUSPECT
+    await store.commit(commit)
+    commit = Commit()
+    commit.suspects[1] = SUSPECT
+    commit.purge(1)
+
+    await store.commit(commit)
+
+    assert await store.suspects() == {}
+
+
+async def test_a_disk_knows_whether_it_was_closed(bench: Bench) -> None:
+    store = await bench.open()
+    await store.close()
+
+    assert (await store.open()).clean
