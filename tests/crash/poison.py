@@ -61,6 +61,10 @@ def take_all_memory() -> None:
         taken.append(bytes(64 << 20))
 
 
+def recurse() -> None:
+    recurse()
+
+
 def spin() -> None:
     """Until the kernel loses its patience, as a person would."""
     used = int(resource.getrusage(resource.RUSAGE_SELF).ru_utime)
@@ -77,6 +81,7 @@ KINDS: Mapping[str, Callable[[], None]] = {
     "late": die_a_moment_later,
     "memory": take_all_memory,
     "spin": spin,
+    "recursion": recurse,
 }
 
 

