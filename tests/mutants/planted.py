@@ -28,6 +28,7 @@ _WAKE = "whoever waits is told"
 _STATE = "a key has the state that was set last"
 _STEP = "a step that is recorded does not run again"
 _ROOM = "on a full disk nothing new is accepted"
+_POISON = "who ends the process again and again is paused, and nobody else"
 
 MUTANTS = (
     Mutant(
@@ -137,7 +138,7 @@ MUTANTS = (
     ),
     Mutant(
         "purge leaves the journal", "no row is left without its owner", "store/rows.py",
-        '("journal", "timers", "waiters", "invocation")', '("timers", "waiters", "invocation")',
+        '("journal", "timers", "waiters", "suspect", "invocation")', '("timers", "waiters", "suspect", "invocation")',
         ("store/test_contract.py", "store/test_agreement.py"),
     ),
     Mutant(
@@ -239,9 +240,26 @@ MUTANTS = (
         ("core/test_lifecycle.py", "runtime/test_cancel.py"),
     ),
     Mutant(
-        "recovery starts nothing", "accepted work is carried on", "engine.py",
-        "                self.invoker.start(resident)\n", "                pass\n",
+        "recovery starts nothing", "accepted work is carried on", "runtime/recovery.py",
+        "                self._watched[n] = _Watched(suspect, resident, len(resident.entries))\n"
+        "            self._invoker.start(resident)\n",
+        "                self._watched[n] = _Watched(suspect, resident, len(resident.entries))\n",
         ("runtime/test_replay.py", "crash/test_shop.py"),
+    ),
+    Mutant(
+        "a death alone is not counted", _POISON, "core/suspects.py",
+        "alone + (trial == 1)", "alone",
+        ("core/test_suspects.py",),
+    ),
+    Mutant(
+        "whoever was not started is blamed", _POISON, "core/suspects.py",
+        "    elif trial == FREE:\n", "    else:\n",
+        ("core/test_suspects.py",),
+    ),
+    Mutant(
+        "progress does not acquit", _POISON, "core/suspects.py",
+        "if before is None or before.position != left.position:", "if before is None:",
+        ("core/test_suspects.py",),
     ),
     Mutant(
         "forged awakeable id", "an awakeable id cannot be computed", "core/ids.py",
