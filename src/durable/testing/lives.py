@@ -40,7 +40,12 @@ class Lives:
         commit, written = (self._crash.commit, self._crash.written) if self._crash else (None, False)
         services = [each if isinstance(each, AnyService) else each() for each in self._services]
         self._engine = TestEngine(*services, after=self._engine, crash_at=commit, written=written)
-        await self._engine.__aenter__()
+        try:
+            await self._engine.__aenter__()
+        except EngineStoppedError:
+            if not self._died:
+                raise
+            await self.restart()  # it died of what it did to go on after the last one
 
     async def play(self, burst: Sequence[Ask]) -> list[object]:
         """The answers of calls at once; those that a crash cut short are made again."""
@@ -62,9 +67,14 @@ class Lives:
         try:
             return await ask(self._engine, key if self._keyed else None)
         except EngineStoppedError:
-            if self._crash is None or self._engine.commits < self._crash.commit:
+            if not self._died:
                 raise
             return UNSET
+
+    @property
+    def _died(self) -> bool:
+        """Whether the engine came to its crash."""
+        return self._engine is not None and self._crash is not None and self._engine.commits >= self._crash.commit
 
     async def _close(self) -> None:
         if self._engine is not None:
