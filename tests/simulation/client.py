@@ -150,7 +150,7 @@ class Customer:
         key, state = operation.key, Registers(operation.key)
         if name == "swap":
             seen = await self._recorded(operation, ("get",), state.read)
-            if state.version is None:
+            if seen is None or state.version is None:
                 return  # there is no state yet, or nobody knows
             arguments.insert(0, seen)
             await asyncio.sleep(self.world.chance(self.name).choice((0, 0.002, 0.05)))
