@@ -12,7 +12,6 @@ from durable.core.suspects import (
     ALONE,
     FEW,
     FREE,
-    HELD,
     LONGEST_MS,
     MOST_DEATHS,
     SHORTEST_MS,
@@ -54,7 +53,7 @@ class World:
         everybody = sorted((self.killers | self.innocents | self.stuck) - self.paused)
         plan = blame_all([left(n) for n in everybody], self.suspects, self.epoch)
         self.suspects = {each.n: each for each in plan.free}
-        self.suspects |= {each.n: self.put(each, HELD) for group in plan.trials for each in group}
+        self.suspects |= {each.n: each for group in plan.trials for each in group}
         self.paused |= {each.n for each in plan.guilty}
         survivors = set[int]()
         for group in plan.trials:
@@ -131,7 +130,7 @@ def test_progress_begins_the_count_anew() -> None:
 
 
 def test_who_was_not_started_is_not_blamed() -> None:
-    assert blame(left(1), suspect(deaths=2, trial=HELD), EPOCH).deaths == 2
+    assert blame(left(1), suspect(deaths=2, trial=FREE), EPOCH).deaths == 2
 
 
 def test_a_trial_of_an_older_engine_says_nothing_of_the_last() -> None:

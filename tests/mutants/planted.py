@@ -252,8 +252,8 @@ MUTANTS = (
         ("core/test_suspects.py",),
     ),
     Mutant(
-        "whoever was not started is blamed", _POISON, "core/suspects.py",
-        "    elif trial == FREE:\n", "    else:\n",
+        "whoever was not tried is blamed as if", _POISON, "core/suspects.py",
+        "deaths = max(deaths, min(deaths + 1, TRIED_FROM))", "deaths += 1",
         ("core/test_suspects.py",),
     ),
     Mutant(

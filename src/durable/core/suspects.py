@@ -27,8 +27,8 @@ FEW = 8
 SHORTEST_MS, LONGEST_MS = 1_000, 60_000
 """How long a trial lasts, if nothing ends it."""
 
-HELD, FREE = -1, 0
-"""A trial: not started, and started with all others."""
+FREE = 0
+"""No trial: started with all others, or not started."""
 
 
 class Suspect(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -46,7 +46,7 @@ class Suspect(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     epoch: int
     """Of the engine that wrote this."""
     trial: int = FREE
-    """In that engine: ``HELD``, ``FREE``, or how many ran that might have killed it, with this one."""
+    """In that engine: ``FREE``, or how many ran that might have killed it, with this one."""
 
     @property
     def credible(self) -> bool:
@@ -92,7 +92,7 @@ def blame(left: Left, before: Suspect | None, epoch: int) -> Suspect:
     deaths, alone = before.deaths, before.alone
     if trial > 0:
         deaths, alone = deaths + 1, alone + (trial == 1)
-    elif trial == FREE:
+    else:
         deaths = max(deaths, min(deaths + 1, TRIED_FROM))  # anybody may have done it
     return msgspec.structs.replace(before, deaths=deaths, alone=alone, epoch=epoch, trial=FREE)
 

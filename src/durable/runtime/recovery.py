@@ -16,7 +16,7 @@ from durable.core.entries import Sleep
 from durable.core.ids import InvocationId, write_invocation
 from durable.core.invocation import Status, Timer
 from durable.core.ledger import Resident
-from durable.core.suspects import FREE, HELD, LONGEST_MS, SHORTEST_MS, Plan, Suspect, blame_all, patience_ms
+from durable.core.suspects import FREE, LONGEST_MS, SHORTEST_MS, Plan, Suspect, blame_all, patience_ms
 from durable.runtime.errand import Errand
 from durable.runtime.invoker import Invoker
 from durable.runtime.kernel import Kernel
@@ -113,7 +113,7 @@ class Recovery:
             self._suspects = {each.n: each for each in plan.free}
             self._kernel.ledger.commit.suspects |= dict.fromkeys(before)
             self._note(plan.free)
-            self._note(_put(each, HELD) for group in plan.trials for each in group)
+            self._note(each for group in plan.trials for each in group)
             for each in plan.guilty:
                 self._pause(each)
             number = self._kernel.act()

@@ -7,5 +7,5 @@ CREATE TABLE suspect (
     position INTEGER NOT NULL,  -- of the last piece of its journal then
     survived_ms INTEGER NOT NULL,  -- how long it had run before the last one, at least
     epoch INTEGER NOT NULL,  -- of the engine that wrote this row
-    trial INTEGER NOT NULL  -- in that engine: -1 not started, 0 started with all others, else how many were tried with it
+    trial INTEGER NOT NULL  -- in that engine: how many were tried with it, itself included; 0 if it was not tried
 ) STRICT;
