@@ -15,7 +15,7 @@ RINGS = (
     "errors flaw flow limits retry serde shape outcome options",
     "core",
     "action threads service handlers settings signature state misuse futures combinators machine context saga client "
-    "openapi generic replacement",
+    "openapi generic replacement verbs window tally mapper fanout polling",
     "store runtime audit backup",
     "engine limiting",
     "ingress http testing cli lint __main__",

@@ -1,5 +1,7 @@
 """Both checkers must refuse every marked line, and no other."""
 
+from datetime import timedelta
+
 from durable import (
     Client,
     Context,
@@ -15,7 +17,7 @@ from durable import (
     settled,
     wait,
 )
-from examples.shop.domain import Carrier, Order
+from examples.shop.domain import Carrier, Order, Shipment
 from examples.shop.services import OrderFulfillmentWorkflow, ShippingService, UserSession
 
 
@@ -55,6 +57,16 @@ async def wrong_combined(ctx: Context, order: Order) -> None:
     await wait(count, shipment, 2)  # E count is a keyword
     async for call in as_completed(count):
         z: int = call  # E a future, not its result
+
+
+async def wrong_many(ctx: Context, orders: list[Order], carrier: Carrier) -> None:
+    await ctx.map(ShippingService.initiate_shipment, ["o-1"])  # E str is not an Order
+    await ctx.map(UserSession.add_item, ["alice"])  # E a key and an item
+    await ctx.map(ShippingService.initiate_shipment, orders, tolerated=1)  # E no such option
+    a: list[Shipment] = await ctx.map(ShippingService.initiate_shipment, orders, min_successful=1)  # E or an error
+    await ctx.map_run("book", carrier.book, [7])  # E wrong argument of the action
+    await ctx.wait_until("book", carrier.book, orders[0])  # E how often
+    await ctx.wait_until("book", carrier.book, 7, every=timedelta(hours=1))  # E wrong argument of the check
 
 
 async def wrong_names(ctx: Context, client: Client) -> None:

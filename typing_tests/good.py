@@ -1,7 +1,7 @@
 """Both checkers must agree with every line."""
 
 from datetime import datetime, timedelta
-from typing import assert_type
+from typing import Protocol, assert_type
 
 from durable import (
     CallFuture,
@@ -95,3 +95,31 @@ class Tagged(Service, name="tagged", retry=RetryPolicy(jitter=0.5), private=True
     @handler(metadata={"tier": "1"})
     async def order(self, ctx: Context) -> str:
         raise TerminalError("none", status=404)
+
+
+class Bank(Protocol):
+    def receipt(self, order: str) -> PaymentReceipt | None: ...
+    async def paid(self, order: str) -> bool: ...
+
+
+async def many(ctx: Context, orders: list[Order], gateway: PaymentGateway, bank: Bank) -> None:
+    assert_type(await ctx.map(ShippingService.initiate_shipment, orders), list[Shipment])
+    assert_type(await ctx.map(ShippingService.initiate_shipment, iter(orders), concurrency=5), list[Shipment])
+    assert_type(await ctx.map(UserSession.add_item, [("alice", "laptop")]), list[int])
+    assert_type(await ctx.map(UserSession.show_basket, ("alice", "bob")), list[list[str]])
+    shipped = await ctx.map(ShippingService.initiate_shipment, orders, min_successful=3, tolerated_failures=1)
+    assert_type(shipped, list[Shipment | TerminalError])
+    added = await ctx.map(UserSession.add_item, [("alice", "laptop")], tolerated_fraction=0.1)
+    assert_type(added, list[int | TerminalError])
+    shipments, counts = await gather(
+        ctx.map(ShippingService.initiate_shipment, orders), ctx.map(UserSession.add_item, [("alice", "x")])
+    )
+    assert_type(shipments, list[Shipment])
+    assert_type(counts, list[int])
+    assert_type(await ctx.map_run("refund", gateway.refund, ["tx-1"]), list[None])
+    assert_type(await ctx.map_run("length", len, ["abc"], concurrency=3), list[int])
+    lengths = await ctx.map_run("length", len, ["abc"], retry=RetryPolicy(), tolerated_failures=1)
+    assert_type(lengths, list[int | TerminalError])
+    hour = timedelta(hours=1)
+    assert_type(await ctx.wait_until("receipt", bank.receipt, "o-1", every=hour), PaymentReceipt)
+    assert_type(await ctx.wait_until("paid", bank.paid, "o-1", every=hour, backoff=2, timeout=hour), bool)

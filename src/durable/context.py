@@ -18,10 +18,12 @@ from durable.core.awaits import Await, One
 from durable.core.entries import Verb
 from durable.core.outcome import Failure, Outcome, Success
 from durable.errors import InvocationNotReadyError
+from durable.fanout import FanOut
 from durable.futures import CallFuture, DurableFuture, Journaled, answered, check_duration
 from durable.limits import LONGEST_NAME, check_text
 from durable.machine import Machine, Outgoing
 from durable.misuse import check_entry, check_promise, check_state, not_a_handler, not_there
+from durable.polling import Polling
 from durable.retry import RetryPolicy, check_policy
 from durable.serde import decoder, encode
 from durable.state import Promise, Readable, State
@@ -102,15 +104,8 @@ class DurablePromise(DurableFuture[T]):
         return Journaled(machine, slot, answered(machine, slot, _nothing))
 
 
-class Context:
+class Context(FanOut, Polling):
     """What every handler is given."""
-
-    def __init__(self, machine: Machine, /) -> None:
-        self._attempt = machine
-
-    @property
-    def _machine(self) -> Machine:
-        return outside_steps(self._attempt)
 
     if not TYPE_CHECKING:
 

@@ -24,6 +24,7 @@ from durable.futures import check_duration
 from durable.handlers import Handler, check_handler
 from durable.limiting import Limits, declared_limits
 from durable.machine import Machine
+from durable.mapper import MAPPERS
 from durable.misuse import check_engine
 from durable.options import Options
 from durable.replacement import REPLACE_STATE, StateReplacer
@@ -287,13 +288,15 @@ def directory(
 ) -> dict[tuple[str, str], Rule]:
     rules = {names: _rule(each.handler) for names, each in bound.items()}
     rule = Rule(Kind.EXCLUSIVE, retention_ms=0)
-    return rules | {(service, name): rule for service in _objects(bound) for name in hidden}
+    of_objects = {(service, name): rule for service in _objects(bound) for name in hidden}
+    return rules | of_objects | dict.fromkeys(MAPPERS, Rule(Kind.SERVICE, retention_ms=0))
 
 
 def _runnables(
     bound: Mapping[tuple[str, str], Bound], hidden: Mapping[str, Runnable]
 ) -> dict[tuple[str, str], Runnable]:
-    return {**bound, **{(service, name): each for service in _objects(bound) for name, each in hidden.items()}}
+    of_objects = {(service, name): each for service in _objects(bound) for name, each in hidden.items()}
+    return {**bound, **of_objects, **MAPPERS}
 
 
 def _objects(bound: Mapping[tuple[str, str], Bound]) -> set[str]:

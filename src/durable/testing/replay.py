@@ -21,6 +21,7 @@ from durable.core.ledger import Directory, Resident
 from durable.core.outcome import Failure, Outcome, Success
 from durable.engine import Bound, bind, directory
 from durable.errors import JournalMismatchError, StoreError, Suspended, TerminalError
+from durable.mapper import MAPPERS
 from durable.replacement import REPLACE_STATE
 from durable.runtime.attempt import Attempt
 from durable.runtime.drive import Driven
@@ -36,8 +37,9 @@ from durable.testing.freeze import FREEZE
 
 C = TypeVar("C", bound=e.AnyCommand)
 
-_HIDDEN = (REPLACE_STATE, FREEZE)
+_HIDDEN = {REPLACE_STATE, FREEZE, *(handler for _, handler in MAPPERS)}
 """The engine's own handlers, and the kit's."""
+
 _CONTEXT = 5
 _WIDTH = 56
 _QUIET = 20
