@@ -1,6 +1,6 @@
 """What a map takes: the time for each input, and memory above that of the engine before it.
 
-``python -m benchmarks.fan_out 1000 10000 100000``: each in a process of its own, in the working directory's file system.
+``python -m benchmarks.fan_out 1000 10000 100000``: each in a process of its own, its file in the working directory.
 """
 
 from __future__ import annotations

@@ -134,6 +134,10 @@ class Parent(Service):
         return [*sizes, *added]
 
     @handler
+    async def forgets(self, ctx: Context) -> None:
+        ctx.map(Work.undo, [1])
+
+    @handler
     async def one(self, ctx: Context, case: str) -> object:
         pairs: Any = ["a1"]
         cases: dict[str, Any] = {
@@ -141,6 +145,7 @@ class Parent(Service):
             "key": lambda: ctx.map(Work.undo.options(idempotency_key="k"), [1]),
             "none": lambda: ctx.map(Work.undo, [1], concurrency=0),
             "typo": lambda: ctx.map(Work.undo, [1], **{"tolerated": 1}),
+            "set": lambda: ctx.map(Work.undo, {1, 2}),
             "handler": lambda: ctx.map(self.world.at_work, [1]),
             "unknown": lambda: ctx.map(generic("No", "body"), [b"1", b"2"]),
             "large": lambda: ctx.map(generic("No", "body"), [b"x" * 100]),
@@ -329,6 +334,7 @@ async def test_a_handler_with_a_key_is_mapped_over_keys_or_pairs() -> None:
         ("key", "with the idempotency key 'k' all calls of a map would be one"),
         ("none", "concurrency must be at least 1, got 0"),
         ("typo", "a map has no option tolerated; it has min_successful, tolerated_failures, tolerated_fraction"),
+        ("set", "a map was given a set, whose order a replay would not find again"),
         ("handler", "is not a handler"),
     ],
 )
@@ -344,6 +350,12 @@ async def test_of_an_unknown_handler_every_call_fails() -> None:
     async with TestEngine(Parent(World())) as engine:
         with pytest.raises(TerminalError, match="1 of 2 failed, 0 tolerated: input 0: there is no handler No/body"):
             await engine.call(Parent.one, "unknown")
+
+
+async def test_strict_mode_minds_a_map_that_nobody_awaits() -> None:
+    async with TestEngine(Parent(World()), Work(World())) as engine:
+        with pytest.raises(TerminalError, match=r"returned without awaiting a map of .*test_fanout.py:[0-9]+; write"):
+            await engine.call(Parent.forgets)
 
 
 async def test_inputs_that_are_too_large_together_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

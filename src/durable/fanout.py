@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Set
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 
 from durable.action import Body
@@ -76,7 +76,7 @@ class FanOut(Verbs):
         begun never begins; the future has its answer once all that was cancelled has ended. If too many failed, it
         raises :class:`TerminalError` with the first failures.
         """
-        machine, items = self._machine, list(inputs)
+        machine, items = self._machine, _ordered(inputs)
         goal = Goal.of(len(items), tolerance)
         whole = Whole(_job(handler, concurrency, goal), _items(handler, items))
         payload = encode(whole)
@@ -154,7 +154,7 @@ class FanOut(Verbs):
         many thousands use :meth:`map`. When it stops, what runs is waited for, and what has not begun never begins.
         """
         machine = self._machine
-        bodies = [Body(machine, f"{name}[{n}]", action, (each,)) for n, each in enumerate(inputs)]
+        bodies = [Body(machine, f"{name}[{n}]", action, (each,)) for n, each in enumerate(_ordered(inputs))]
         if retry is not None:
             check_policy(retry)
         steps = Steps(machine, bodies, retry)
@@ -196,6 +196,12 @@ class Steps:
         slot = await self._window.next()
         self._running -= 1
         return isinstance(self._machine.outcome(slot), Failure)
+
+
+def _ordered(inputs: Iterable[Any]) -> list[Any]:
+    if isinstance(inputs, Set):
+        raise TypeError("a map was given a set, whose order a replay would not find again; write sorted(...)")
+    return list(inputs)
 
 
 def _job(handler: Handler[..., object], concurrency: int, goal: Goal) -> Job:

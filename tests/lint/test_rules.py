@@ -62,6 +62,8 @@ WRONG = {
     "DUR006": [
         "ctx.run('charge', charge)",
         "ctx.sleep(dt.timedelta(days=1))",
+        "ctx.map(Orders.place, [])",
+        "ctx.wait_until('paid', charge, every=dt.timedelta(days=1))",
         "ctx.call(Orders.place, 'a', [])",
         "gather(ctx.now(), ctx.now())",
         "charge()",
@@ -77,13 +79,22 @@ WRONG = {
         "await ctx.run('charge', lambda: ctx.uuid())",
         "async def act() -> None: await ctx.now()\nawait ctx.run('act', act)",
     ],
-    "DUR009": ["await ctx.run('charge', charge())", "await ctx.run('charge', self.gateway.charge(1))"],
+    "DUR009": [
+        "await ctx.run('charge', charge())",
+        "await ctx.map_run('charge', charge(), items)",
+        "await ctx.run('charge', self.gateway.charge(1))",
+    ],
     "DUR010": ["self.count = 1", "self.count += 1", "self.count: int = 1"],
     "DUR011": ["for item in set(items): ...", "[item for item in {'a', 'b'}]"],
 }
 
 RIGHT = {
-    "DUR001": ["await ctx.now()", "await ctx.run('now', time.time)", "await ctx.run('now', lambda: time.time())"],
+    "DUR001": [
+        "await ctx.now()",
+        "await ctx.run('now', time.time)",
+        "await ctx.run('now', lambda: time.time())",
+        "await ctx.map_run('now', lambda n: time.time() + n, items)",
+    ],
     "DUR002": ["ctx.uuid()", "ctx.random.choice(items)", "random.Random(7)", "random = ctx.random\nrandom.random()"],
     "DUR003": ["await ctx.sleep(dt.timedelta(1))", "await ctx.run('pause', pause, 1)"],
     "DUR004": ["await gather(ctx.now(), ctx.now())"],

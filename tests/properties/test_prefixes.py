@@ -16,7 +16,7 @@ from durable.testing import TestEngine
 from tests.properties.test_programs import Interpreter, World, plain
 
 commands = st.sampled_from(
-    ["run", "fail", "sleep", "now", "uuid", "set", "get", "clear", "keys", "race", "both", "slow"]
+    ["run", "fail", "sleep", "now", "uuid", "set", "get", "clear", "keys", "race", "both", "slow", "each", "poll"]
 )
 
 

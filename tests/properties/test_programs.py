@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter as Tally
+from collections.abc import Awaitable
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -12,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from durable import (
-    DurableFuture,
     EngineStoppedError,
     ObjectContext,
     Options,
@@ -62,6 +62,16 @@ class World:
         self.begun[where] += 1
         return n * 2
 
+    async def item(self, where: tuple[str, int]) -> int:
+        return await self.step(where, where[1])
+
+    async def never(self, where: tuple[str, int]) -> bool:
+        """Each poll counts by itself."""
+        key, n = where
+        polls = sum(1 for other, place in self.begun if other == key and place // 100 == n + 1)
+        self.begun[key, 100 * (n + 1) + polls] += 1
+        return False
+
     async def refuse(self, where: tuple[str, int]) -> int:
         self.begun[where] += 1
         raise TerminalError("refused", status=418)
@@ -107,6 +117,8 @@ class Interpreter(VirtualObject):
                 return await gather(ctx.run("step", self.world.step, (ctx.key, n), n), ctx.sleep(timedelta(seconds=1)))
             case "slow":
                 return await self.caught(ctx.sleep(timedelta(minutes=1)).or_timeout(timedelta(seconds=1)))
+            case "each" | "poll":
+                return await self.repeat(ctx, command, n)
             case _:
                 return await self.keep(ctx, command, n)
 
@@ -129,7 +141,16 @@ class Interpreter(VirtualObject):
             case _:
                 return await ctx.get(self.value)
 
-    async def caught(self, future: DurableFuture[object]) -> object:
+    async def repeat(self, ctx: ObjectContext, command: str, n: int) -> object:
+        if command == "each":
+            places = [(ctx.key, 100 * (n + 1) + i) for i in range(3)]
+            return await ctx.map_run("item", self.world.item, places, concurrency=2)
+        second = timedelta(seconds=1)
+        return await self.caught(
+            ctx.wait_until("never", self.world.never, (ctx.key, n), every=second, timeout=2.5 * second)
+        )
+
+    async def caught(self, future: Awaitable[object]) -> object:
         try:
             return await future
         except TerminalError as error:

@@ -10,6 +10,9 @@ from durable.lint.source import Function, Scope, Source, parameters
 
 CONTEXTS = ("Context", "ObjectContext", "ObjectSharedContext", "WorkflowContext", "WorkflowSharedContext")
 
+STEP_VERBS = ("run", "map_run", "wait_until")
+"""Verbs that are given a name, and the function of a step."""
+
 
 class HandlerCode:
     """A handler, or a function that is given a handler's ctx."""
@@ -17,7 +20,7 @@ class HandlerCode:
     def __init__(self, source: Source, function: Function, ctx: str) -> None:
         self.source, self.function, self.ctx = source, function, ctx
         self.steps = [body for call in self._run_calls() for body in self._body(call)]
-        """What its calls of ``ctx.run`` do: functions inside it, and lambdas."""
+        """What its calls of ``ctx.run`` and the like do: functions inside it, and lambdas."""
 
     def walk(self) -> Iterator[ast.AST]:
         """All of it but the bodies of its steps."""
@@ -38,7 +41,7 @@ class HandlerCode:
 
     def _run_calls(self) -> Iterator[ast.Call]:
         for node in ast.walk(self.function):
-            if isinstance(node, ast.Call) and self.verb(node) == "run":
+            if isinstance(node, ast.Call) and self.verb(node) in STEP_VERBS:
                 yield node
 
     def _body(self, call: ast.Call) -> Iterator[Scope]:

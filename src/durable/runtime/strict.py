@@ -11,6 +11,7 @@ from durable.core.ids import InvocationId, read_invocation
 from durable.core.ledger import Instance, Resident
 from durable.errors import MisuseError, Suspended
 from durable.machine import Action, Outgoing
+from durable.mapper import MAP_ALL
 from durable.retry import RetryPolicy
 from durable.runtime.attempt import PATIENCE, Attempt, Host
 from durable.runtime.drive import Driven
@@ -68,6 +69,8 @@ class StrictAttempt(Attempt):
 
     def call(self, outgoing: Outgoing, /) -> tuple[str, One]:
         id, slot = super().call(outgoing)
+        if outgoing.target == MAP_ALL:
+            return id, self._to_be_awaited(slot, "a map", "write `await ctx.map(...)`")
         called = f"ctx.call({outgoing.target.service}.{outgoing.target.handler})"
         return id, self._to_be_awaited(slot, called, "write `await ctx.call(...)`, or `ctx.send(...)` not to wait")
 

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 
 from durable.lint.diagnostic import Mistake
-from durable.lint.handlers import HandlerCode
+from durable.lint.handlers import STEP_VERBS, HandlerCode
 
 _KNOWN = ("invocation_id", "headers", "identity", "key")
 """What a context says without asking its journal."""
@@ -29,7 +29,7 @@ def context_in_step(code: HandlerCode) -> Iterator[Mistake]:
 
 def called_step(code: HandlerCode) -> Iterator[Mistake]:
     for node in code.walk():
-        if not isinstance(node, ast.Call) or code.verb(node) != "run":
+        if not isinstance(node, ast.Call) or code.verb(node) not in STEP_VERBS:
             continue
         for action in node.args[1:2]:
             if isinstance(action, ast.Call) and _is_done(code, action):
@@ -37,7 +37,7 @@ def called_step(code: HandlerCode) -> Iterator[Mistake]:
                 yield Mistake(
                     action,
                     f"{name}() is called before the step begins; hand it over uncalled, with its arguments: "
-                    f"`{code.ctx}.run(name, {name}, ...)`",
+                    f"`{code.ctx}.{code.verb(node)}(name, {name}, ...)`",
                 )
 
 

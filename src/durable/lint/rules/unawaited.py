@@ -8,7 +8,21 @@ from collections.abc import Iterator
 from durable.lint.diagnostic import Mistake
 from durable.lint.handlers import HandlerCode
 
-_WAITED = ("run", "call", "sleep", "now", "get", "state_keys", "attach", "output", "signal", "awakeable")
+_WAITED = (
+    "run",
+    "map",
+    "map_run",
+    "wait_until",
+    "call",
+    "sleep",
+    "now",
+    "get",
+    "state_keys",
+    "attach",
+    "output",
+    "signal",
+    "awakeable",
+)
 _COMBINATORS = tuple(f"durable.{name}" for name in ("gather", "select", "first_success", "settled", "wait"))
 
 
