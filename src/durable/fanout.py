@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Set
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 
+from msgspec import Raw
+
 from durable.action import Body
 from durable.core.invocation import Kind
 from durable.core.outcome import Failure, Outcome
@@ -13,7 +15,7 @@ from durable.flaw import refused
 from durable.futures import CallFuture, answered
 from durable.limits import LARGEST
 from durable.machine import Machine, Outgoing
-from durable.mapper import MAP_ALL, Item, Job, Whole, decode_outcomes, encode
+from durable.mapper import MAP_ALL, Item, Job, Work, decode_outcomes, encode
 from durable.misuse import not_a_handler
 from durable.retry import RetryPolicy, check_policy
 from durable.tally import NOT_BEGUN, Goal, Tally, Tolerance, check_count
@@ -78,8 +80,8 @@ class FanOut(Verbs):
         """
         machine, items = self._machine, _ordered(inputs)
         goal = Goal.of(len(items), tolerance)
-        whole = Whole(_job(handler, concurrency, goal), _items(handler, items))
-        payload = encode(whole)
+        work = Work(_job(handler, concurrency, goal), Raw(encode(_items(handler, items))))
+        payload = encode(work)
         if len(payload) > LARGEST_MAP:
             raise PayloadError(
                 f"the inputs of a map in {machine.handler} have {len(payload):,} bytes; at most {LARGEST_MAP:,} are "

@@ -7,7 +7,7 @@ has under way it reports to its successor as it ends: so a slow call holds up no
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import msgspec
 
@@ -48,13 +48,6 @@ class Job(msgspec.Struct, frozen=True, array_like=True):
         return Outgoing(target, payload, self.headers, attach=self.attach)
 
 
-class Whole(msgspec.Struct, frozen=True, array_like=True):
-    """A map."""
-
-    job: Job
-    items: list[Item]
-
-
 class Place(msgspec.Struct, frozen=True, array_like=True):
     """Of a part among the others."""
 
@@ -64,10 +57,13 @@ class Place(msgspec.Struct, frozen=True, array_like=True):
     """Invocation ids."""
 
 
-class Part(msgspec.Struct, frozen=True, array_like=True):
+class Work(msgspec.Struct, frozen=True, array_like=True):
+    """A map, or a part of one."""
+
     job: Job
-    items: list[Item]
-    place: Place
+    items: msgspec.Raw
+    """A list of :data:`Item`. A part has the turn before it decodes them: until then it waits with all the others."""
+    place: Place | None = None
 
 
 class Turn(msgspec.Struct, frozen=True, array_like=True):
@@ -87,9 +83,9 @@ class Stopped(msgspec.Struct, frozen=True, array_like=True):
 Outcomes = list[Outcome | None]
 """In the order of the inputs; ``None`` for what was not begun."""
 
-_outcomes = msgspec.msgpack.Decoder(Outcomes)
 encode = msgspec.msgpack.Encoder().encode
-decode_outcomes = _outcomes.decode
+decode_outcomes = msgspec.msgpack.Decoder(Outcomes).decode
+_decode_items = msgspec.msgpack.Decoder(list[Item]).decode
 
 
 class MapAll:
@@ -99,20 +95,19 @@ class MapAll:
     source = __name__
 
     async def invoke(self, machine: Machine, payload: bytes, /) -> bytes:
-        whole = msgspec.msgpack.decode(payload, type=Whole)
-        goal = whole.job.goal
-        size = max(PART, whole.job.concurrency)
-        if len(whole.items) <= size:
-            runner = Runner(machine, whole.job, whole.items, None)
-            outcomes, failure, tally = await runner.outcomes(), runner.failure, runner.tally
-        else:
-            relay = Relay(machine, whole, size)
-            outcomes, failure, tally = await relay.outcomes(), relay.failure, relay.tally
-        if failure is not None:
-            raise failure
-        if tally.missed(goal):
-            raise tally.error(goal, outcomes)
-        return encode(outcomes)
+        doing = _begun(machine, payload)
+        outcomes = await doing.outcomes()
+        if doing.failure is not None:
+            raise doing.failure
+        if doing.tally.missed(doing.job.goal):
+            raise doing.tally.error(doing.job.goal, outcomes)
+        return encode(outcomes + [None] * (doing.job.goal.total - len(outcomes)))
+
+
+def _begun(machine: Machine, payload: bytes) -> Runner | Relay:
+    work = msgspec.msgpack.decode(payload, type=Work)
+    small = work.job.goal.total <= max(PART, work.job.concurrency)
+    return Runner(machine, work) if small else Relay(machine, work)
 
 
 class MapPart:
@@ -122,19 +117,19 @@ class MapPart:
     source = __name__
 
     async def invoke(self, machine: Machine, payload: bytes, /) -> bytes:
-        part = msgspec.msgpack.decode(payload, type=Part)
-        return encode(await Runner(machine, part.job, part.items, part.place).outcomes())
+        return encode(await Runner(machine, msgspec.msgpack.decode(payload, type=Work)).outcomes())
 
 
 class Runner:
     """Calls a handler with each of its items, when it has the turn."""
 
-    def __init__(self, machine: Machine, job: Job, items: Sequence[Item], place: Place | None) -> None:
-        self._machine, self._job, self._place = machine, job, place
-        self._items = items
-        self._begun: list[tuple[str, int | str]] = []
-        """Of each item that has begun: the callee's invocation id, and the slot of its outcome."""
+    def __init__(self, machine: Machine, work: Work) -> None:
+        self._machine = machine
+        self.job, self._items, self._place = work.job, work.items, work.place
+        self._begun: list[int | str] = []
+        """The slots of their outcomes, in the order of the items."""
         self._running: dict[int | str, str] = {}
+        """The callees' invocation ids, by slot."""
         self._elsewhere = 0
         self._window = Window(machine)
         self._passed = False
@@ -144,20 +139,21 @@ class Runner:
         """What ended it, if not its goal."""
 
     async def outcomes(self) -> Outcomes:
+        """Of those that have begun."""
         try:
             await self._work()
         except InvocationCancelledError as error:  # what it called is cancelled with it
             self.failure = error
         await self._drain()
-        outcomes: Outcomes = [self._machine.outcome(slot) for _, slot in self._begun]
-        return outcomes + [None] * (len(self._items) - len(self._begun))
+        return [self._machine.outcome(slot) for slot in self._begun]
 
     async def _work(self) -> None:
         if self._place is not None and self._place.number > 0:
             await self._take_turn()
-        while not self.tally.stops(self._job.goal) or self._passed:
+        items = _decode_items(self._items)
+        while not self.tally.stops(self.job.goal) or self._passed:
             if not self._passed:
-                self._begin()
+                self._begin(items)
             if not self._running and not self._elsewhere:
                 return
             self._hear(await self._window.next())
@@ -171,13 +167,13 @@ class Runner:
         if self._elsewhere:
             self._window.add(self._machine.signal(_ENDED))
 
-    def _begin(self) -> None:
+    def _begin(self, items: list[Item]) -> None:
         """As many as there is room for; once all have begun, the turn is the successor's."""
-        while len(self._begun) < len(self._items):
-            if len(self._running) + self._elsewhere >= self._job.concurrency:
+        while len(self._begun) < len(items):
+            if len(self._running) + self._elsewhere >= self.job.concurrency:
                 return
-            id, question = self._machine.call(self._job.outgoing(self._items[len(self._begun)]))
-            self._begun.append((id, question.slot))
+            id, question = self._machine.call(self.job.outgoing(items[len(self._begun)]))
+            self._begun.append(question.slot)
             self._running[question.slot] = id
             self._window.add(question)
         if self._place is not None and self._place.successor is not None:
@@ -220,21 +216,21 @@ class Runner:
 class Relay:
     """Deals the items of a map out to parts, and gathers what they bring."""
 
-    def __init__(self, machine: Machine, whole: Whole, size: int) -> None:
-        self._machine, self._whole, self._size = machine, whole, size
+    def __init__(self, machine: Machine, whole: Work) -> None:
+        self._machine, self.job = machine, whole.job
+        self._size = max(PART, whole.job.concurrency)
         self._parts: dict[int | str, tuple[int, str]] = {}
         """Those under way: number and invocation id, by the slot of the outcome."""
         self._outcomes: dict[int, Outcome] = {}
         self._window = Window(machine)
-        self._stop = machine.signal(_STOPPED)
         self._stopped = False
         self.tally = Tally()
         self.failure: TerminalError | None = None
         """What ended it, if not its goal."""
+        self._call_parts(_decode_items(whole.items))
+        self._window.add(machine.signal(_STOPPED))
 
     async def outcomes(self) -> Outcomes:
-        self._call_parts()
-        self._window.add(self._stop)
         while self._parts:
             try:
                 self._hear(await self._window.next())
@@ -242,14 +238,14 @@ class Relay:
                 self.failure, self._stopped = error, True
         return [each for number in sorted(self._outcomes) for each in self._of(number)]
 
-    def _call_parts(self) -> None:
+    def _call_parts(self, items: list[Item]) -> None:
         """The last one first: each must know its successor."""
         successor: str | None = None
-        starts = range(0, len(self._whole.items), self._size)
-        for number in reversed(range(len(starts))):
-            items = self._whole.items[starts[number] : starts[number] + self._size]
-            place = Place(self._machine.invocation_id, number, successor)
-            successor, question = self._machine.call(Outgoing(MAP_PART, encode(Part(self._whole.job, items, place))))
+        starts = range(0, len(items), self._size)
+        for number, start in reversed(list(enumerate(starts))):
+            some = msgspec.Raw(encode(items[start : start + self._size]))
+            part = Work(self.job, some, Place(self._machine.invocation_id, number, successor))
+            successor, question = self._machine.call(Outgoing(MAP_PART, encode(part)))
             self._parts[question.slot] = number, successor
             self._window.add(question)
 
@@ -275,11 +271,10 @@ class Relay:
                 self._machine.cancel(id)
 
     def _of(self, number: int) -> Outcomes:
-        outcome = self._outcomes[number]
-        if isinstance(outcome, Success):
-            return decode_outcomes(outcome.value or b"")
-        start = number * self._size
-        return [None] * len(self._whole.items[start : start + self._size])
+        outcome, first = self._outcomes[number], number * self._size
+        size = min(self._size, self.job.goal.total - first)
+        begun = decode_outcomes(outcome.value or b"") if isinstance(outcome, Success) else []
+        return begun + [None] * (size - len(begun))
 
 
 MAPPERS: Mapping[tuple[str, str], MapAll | MapPart] = {
