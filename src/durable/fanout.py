@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Set
-from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar, Unpack, overload
 
 from msgspec import Raw
 
@@ -224,8 +224,12 @@ def _items(handler: Handler[..., object], inputs: list[Any]) -> list[Item]:
     return [(call.target.key, call.payload) for call in calls]
 
 
+def _is_tuple(given: object) -> TypeGuard[tuple[Any, ...]]:
+    return isinstance(given, tuple)
+
+
 def _pair(handler: Handler[..., object], given: Any) -> tuple[Any, ...]:
-    if isinstance(given, tuple):
+    if _is_tuple(given):
         return given
     raise TypeError(f"{handler} takes a key and an input; map it over pairs of both, not over {refused(given)}")
 

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from tests.simulation.linear import is_linearizable
-from tests.simulation.scenario import Operation, Program
+from tests.simulation.scenario import MAPPED, Operation, Program
 from tests.simulation.world import World
 
 
@@ -55,6 +55,8 @@ def _answer(tag: str, kind: str, *rest: Any) -> str:
             return f"did {tag}|timeout"
         case "call" | "twice":
             return ",".join(answers(tag, rest[1]))
+        case "map":
+            return ",".join(",".join(answers(f"{tag}.{n}", rest[1])) for n in range(MAPPED))
         case other:
             return {"sleep": "slept", "awake": "first", "signal": "first", "saga": "undone", "send": "sent"}[other]
 
@@ -88,6 +90,10 @@ def _called(tag: str, program: Program) -> Iterator[tuple[str, str]]:
         if kind in ("call", "send", "twice"):
             yield rest[0], f"{tag}.{n}"
             yield from _called(f"{tag}.{n}", rest[1])
+        if kind == "map":
+            for mapped in range(MAPPED):
+                yield rest[0], f"{tag}.{n}.{mapped}"
+                yield from _called(f"{tag}.{n}.{mapped}", rest[1])
 
 
 def _check_brackets(world: World, key: str, log: list[str], disturbed: set[str]) -> None:

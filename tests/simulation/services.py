@@ -23,6 +23,7 @@ from durable import (
     gather,
     handler,
 )
+from tests.simulation.scenario import MAPPED
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -103,6 +104,9 @@ class Work:
             return ",".join(await self.ctx.call(Shelf.work, key, Job(tag, program)))
         if kind == "twice":
             return await self._twice(tag, key, program)
+        if kind == "map":
+            jobs = [(key, Job(f"{tag}.{n}", program)) for n in range(MAPPED)]
+            return ",".join(",".join(each) for each in await self.ctx.map(Shelf.work, jobs, concurrency=2))
         if delay_ms:
             self.ctx.send_later(milliseconds(delay_ms), Shelf.work, key, Job(tag, program))
         else:

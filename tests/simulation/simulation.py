@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
+from durable import mapper
 from durable.core.invocation import Status
 from tests.simulation.audit import audit
 from tests.simulation.client import Customer
@@ -39,7 +40,7 @@ MEMORY = Path("/dev/shm")  # where there is one, files need no disk
 def simulate(what: Scenario | int) -> Report:
     what = scenario(what) if isinstance(what, int) else what
     directory = TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) if what.sqlite else nullcontext()
-    with silent(), directory as name, closing(SimulatedLoop()) as loop:
+    with silent(), small_parts(), directory as name, closing(SimulatedLoop()) as loop:
         file = None if name is None else Path(name) / "simulated.db"
         return loop.run_until_complete(_simulate(World(what, file)))
 
@@ -116,6 +117,16 @@ async def _answer(host: Host) -> None:
         id = await host.world.published.get()
         person = Customer(host, f"person {len(people)}")
         people.append(asyncio.get_running_loop().create_task(person.answer(id)))
+
+
+@contextmanager
+def small_parts() -> Iterator[None]:
+    """So that the maps of a simulation have several."""
+    before, mapper.PART = mapper.PART, 2
+    try:
+        yield
+    finally:
+        mapper.PART = before
 
 
 @contextmanager
