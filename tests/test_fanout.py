@@ -361,8 +361,22 @@ async def test_strict_mode_minds_a_map_that_nobody_awaits() -> None:
 async def test_inputs_that_are_too_large_together_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fanout, "LARGEST_MAP", 100)
     async with TestEngine(Parent(World())) as engine:
-        with pytest.raises(TerminalError, match=r"the inputs of a map in Parent.one have 1[0-9]{2} bytes; at most 100"):
+        with pytest.raises(TerminalError, match=r"what a map in Parent.one is given has 1[0-9]{2} bytes; at most 100"):
             await engine.call(Parent.one, "large")
+
+
+@pytest.mark.parametrize("part", [2, 1000])
+async def test_results_that_are_too_large_together_are_refused(monkeypatch: pytest.MonkeyPatch, part: int) -> None:
+    monkeypatch.setattr(mapper, "LARGEST_MAP", 10)
+    world = World()
+    with parts_of(part):
+        async with TestEngine(Parent(world), Work(world)) as engine:
+            sent = await engine.send(Parent.total, tasks(5))
+            await engine.skip(HOUR)
+
+            with pytest.raises(TerminalError, match=r"what the calls of a map returned has [0-9]+ bytes; at most 10 "):
+                await sent.result()
+            assert world.left == [0]
 
 
 # -- steps

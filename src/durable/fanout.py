@@ -10,12 +10,12 @@ from msgspec import Raw
 from durable.action import Body
 from durable.core.invocation import Kind
 from durable.core.outcome import Failure, Outcome
-from durable.errors import PayloadError, TerminalError
+from durable.errors import TerminalError
 from durable.flaw import refused
 from durable.futures import CallFuture, answered
-from durable.limits import LARGEST
+from durable.limits import check_size
 from durable.machine import Machine, Outgoing
-from durable.mapper import MAP_ALL, Item, Job, Work, decode_outcomes, encode
+from durable.mapper import LARGEST_MAP, MAP_ALL, Item, Job, Work, decode_outcomes, encode
 from durable.misuse import not_a_handler
 from durable.retry import RetryPolicy, check_policy
 from durable.tally import NOT_BEGUN, Goal, Tally, Tolerance, check_count
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 
 A = TypeVar("A")
 T = TypeVar("T")
-
-LARGEST_MAP = 8 * LARGEST
-"""Bytes of all inputs of a map together. A row of SQLite can have 1 GB, and others share it."""
 
 
 class FanOut(Verbs):
@@ -82,11 +79,7 @@ class FanOut(Verbs):
         goal = Goal.of(len(items), tolerance)
         work = Work(_job(handler, concurrency, goal), Raw(encode(_items(handler, items))))
         payload = encode(work)
-        if len(payload) > LARGEST_MAP:
-            raise PayloadError(
-                f"the inputs of a map in {machine.handler} have {len(payload):,} bytes; at most {LARGEST_MAP:,} are "
-                "kept: store them elsewhere and pass their names, or make several maps"
-            )
+        check_size(payload, f"what a map in {machine.handler} is given", LARGEST_MAP)
         invocation_id, slot = machine.call(Outgoing(MAP_ALL, payload))
         answer = answered(machine, slot, decode_outcomes)
         return CallFuture(

@@ -16,11 +16,11 @@ LONGEST_NAME = 512
 """Bytes of the name of a step, a signal, or a version of the code."""
 
 
-def check_size(raw: bytes, what: object) -> None:
+def check_size(raw: bytes, what: object, largest: int = LARGEST) -> None:
     """Refuse a payload that is too large to be kept."""
-    if len(raw) > LARGEST:
+    if len(raw) > largest:
         raise PayloadError(
-            f"{what} has {len(raw):,} bytes; at most {LARGEST:,} are kept: store it elsewhere, pass its name"
+            f"{what} has {len(raw):,} bytes; at most {largest:,} are kept: store it elsewhere, pass its name"
         )
 
 

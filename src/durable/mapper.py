@@ -14,6 +14,7 @@ import msgspec
 from durable.core.entries import Target
 from durable.core.outcome import Failure, Outcome, Success
 from durable.errors import InvocationCancelledError, TerminalError
+from durable.limits import LARGEST, check_size
 from durable.machine import Machine, Outgoing
 from durable.retry import RetryPolicy
 from durable.tally import Goal, Tally
@@ -25,6 +26,9 @@ MAP_PART = Target("durable", "map.part")
 
 PART = 1000
 """Inputs of a part, if not more may be under way at once: a journal of some 2,000 entries."""
+
+LARGEST_MAP = 8 * LARGEST
+"""Bytes of all inputs of a map together, and of all results. A row of SQLite can have 1 GB, and others share it."""
 
 _TURN, _ENDED, _STOPPED = "turn", "ended", "stopped"
 """Signals: to the successor that it may begin, to it that a call ended, to the whole that the goal decided."""
@@ -101,7 +105,7 @@ class MapAll:
             raise doing.failure
         if doing.tally.missed(doing.job.goal):
             raise doing.tally.error(doing.job.goal, outcomes)
-        return encode(outcomes + [None] * (doing.job.goal.total - len(outcomes)))
+        return _encode_outcomes(outcomes + [None] * (doing.job.goal.total - len(outcomes)))
 
 
 def _begun(machine: Machine, payload: bytes) -> Runner | Relay:
@@ -117,7 +121,7 @@ class MapPart:
     source = __name__
 
     async def invoke(self, machine: Machine, payload: bytes, /) -> bytes:
-        return encode(await Runner(machine, msgspec.msgpack.decode(payload, type=Work)).outcomes())
+        return _encode_outcomes(await Runner(machine, msgspec.msgpack.decode(payload, type=Work)).outcomes())
 
 
 class Runner:
@@ -284,6 +288,12 @@ MAPPERS: Mapping[tuple[str, str], MapAll | MapPart] = {
 """What every engine runs beside its own services; never shown."""
 
 _FAILED = b"failed"
+
+
+def _encode_outcomes(outcomes: Outcomes) -> bytes:
+    raw = encode(outcomes)
+    check_size(raw, "what the calls of a map returned", LARGEST_MAP)
+    return raw
 
 
 def _said(outcome: Outcome) -> bytes:
