@@ -30,14 +30,16 @@ class Residency:
         self._pins: dict[Needed, int] = {}
         self._retired = deque[Resident]()
         self._loading: dict[Needed, asyncio.Task[None]] = {}
+        self._arriving: dict[Needed, asyncio.Future[None]] = {}
+        """Of each that somebody waits for: who came last."""
 
     @property
     def loading(self) -> bool:
-        return bool(self._loading)
+        return bool(self._loading or self._arriving)
 
     def has(self, needed: Iterable[Needed]) -> bool:
-        """Whether a decision that needs these can be taken now, without waiting."""
-        return all(self._resident(each) for each in needed)
+        """Whether a decision that needs these can be taken now, without waiting, and without passing who waits."""
+        return all(self._resident(each) and each not in self._arriving for each in needed)
 
     def hold(self, needs: Callable[[], Iterable[Needed]]) -> Hold:
         """Have what ``needs`` names in memory, and keep it there, for as long as an ``async with`` block lasts.
@@ -51,6 +53,19 @@ class Residency:
         if loads:
             await asyncio.gather(*loads)
             self.sweep()
+
+    def arrive(self, wanted: Iterable[Needed]) -> tuple[asyncio.Future[None], list[asyncio.Future[None]]]:
+        """First come first served: who waits for these from now on, and who did before."""
+        arrival: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        before = [self._arriving[each] for each in wanted if each in self._arriving]
+        self._arriving.update(dict.fromkeys(wanted, arrival))
+        return arrival, before
+
+    def arrived(self, arrival: asyncio.Future[None], held: Iterable[Needed]) -> None:
+        for each in held:
+            if self._arriving.get(each) is arrival:
+                del self._arriving[each]
+        arrival.set_result(None)
 
     def pin(self, needed: Needed) -> None:
         self._pins[needed] = self._pins.get(needed, 0) + 1
@@ -134,16 +149,34 @@ class Hold:
         self._held: dict[Needed, None] = {}
 
     async def __aenter__(self) -> None:
+        arrival: asyncio.Future[None] | None = None
         try:
-            while wanted := [each for each in dict.fromkeys(self._needs()) if each not in self._held]:
-                for each in wanted:
-                    self._residency.pin(each)
-                    self._held[each] = None
-                if not self._residency.has(wanted):
+            while wanted := self._pin():
+                if arrival is None and not self._residency.has(wanted):
+                    # In line once only, and behind those who came before: no circle can come of it.
+                    arrival, before = self._residency.arrive(wanted)
+                    await self._residency.load_missing(wanted)
+                    for earlier in before:
+                        await asyncio.shield(earlier)
+                else:
                     await self._residency.load_missing(wanted)
         except BaseException:
+            self._arrived(arrival)
             self._release()
             raise
+        self._arrived(arrival)
+
+    def _arrived(self, arrival: asyncio.Future[None] | None) -> None:
+        if arrival is not None:
+            self._residency.arrived(arrival, self._held)
+
+    def _pin(self) -> list[Needed]:
+        """What is needed, and was not before."""
+        wanted = [each for each in dict.fromkeys(self._needs()) if each not in self._held]
+        for each in wanted:
+            self._residency.pin(each)
+            self._held[each] = None
+        return wanted
 
     async def __aexit__(self, *exc: object) -> None:
         self._release()
