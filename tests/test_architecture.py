@@ -15,9 +15,9 @@ RINGS = (
     "errors flaw flow limits retry serde shape outcome options",
     "core",
     "action threads service handlers settings signature state misuse futures combinators machine context saga client "
-    "openapi generic replacement verbs window tally mapper fanout polling",
+    "openapi generic replacement verbs window tally mapper fanout polling batch batched collector",
     "store runtime audit backup",
-    "engine limiting",
+    "engine limiting serving",
     "ingress http testing cli lint __main__",
 )
 RING = {room: number for number, rooms in enumerate(RINGS) for room in rooms.split()}

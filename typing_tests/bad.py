@@ -3,12 +3,15 @@
 from datetime import timedelta
 
 from durable import (
+    Batch,
     Client,
     Context,
     ObjectContext,
     ObjectSharedContext,
     Service,
+    TerminalError,
     VirtualObject,
+    Workflow,
     WorkflowContext,
     as_completed,
     first_success,
@@ -93,3 +96,40 @@ class Odder(VirtualObject):
 
     @handler  # E an object handler cannot take a workflow context
     async def odd(self, ctx: WorkflowContext, a: str) -> None: ...
+
+
+class Batched(Service):
+    @handler(batch=Batch(100))
+    async def check(self, ctx: Context, orders: list[Order]) -> list[str | TerminalError]:
+        return []
+
+    @handler(batch=Batch(100))  # E a batch is a list
+    async def one(self, ctx: Context, order: Order) -> list[str]:
+        return []
+
+    @handler(batch=Batch(100))  # E one result per input
+    async def total(self, ctx: Context, numbers: list[int]) -> int:
+        return 0
+
+    @handler(batch=Batch(100))  # E a service handler cannot take an object context
+    async def keyed(self, ctx: ObjectContext, numbers: list[int]) -> list[int]:
+        return numbers
+
+    @handler(batch=100)  # E it needs a Batch
+    async def number(self, ctx: Context, numbers: list[int]) -> list[int]:
+        return numbers
+
+
+class Run(Workflow):
+    @handler(batch=Batch(100))  # E a workflow has no batches
+    async def run(self, ctx: WorkflowContext, numbers: list[int]) -> list[int]:
+        return numbers
+
+
+async def wrong_batches(ctx: Context, client: Client, order: Order) -> None:
+    await ctx.call(Batched.check, [order])  # E callers pass one
+    await client.call(Batched.check, "order")  # E str is not an Order
+    n: int = await client.call(Batched.check, order)  # E the result is text
+    await client.call(Batched.check, "alice", order)  # E it has no keys
+    await Batched().check(ctx, order)  # E the method takes a list
+    Batch(100, within=1)  # E seconds need a unit

@@ -1,17 +1,21 @@
 """Both checkers must agree with every line."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Protocol, assert_type
 
 from durable import (
+    Batch,
     CallFuture,
     Client,
     Context,
     ObjectContext,
+    ObjectSharedContext,
     RetryPolicy,
     Service,
     State,
     TerminalError,
+    VirtualObject,
     WorkflowContext,
     as_completed,
     first_success,
@@ -123,3 +127,40 @@ async def many(ctx: Context, orders: list[Order], gateway: PaymentGateway, bank:
     hour = timedelta(hours=1)
     assert_type(await ctx.wait_until("receipt", bank.receipt, "o-1", every=hour), PaymentReceipt)
     assert_type(await ctx.wait_until("paid", bank.paid, "o-1", every=hour, backoff=2, timeout=hour), bool)
+
+
+class Mailer(Service):
+    @handler(batch=Batch(100, within=timedelta(seconds=1)), retry=RetryPolicy(max_attempts=3))
+    async def send(self, ctx: Context, orders: list[Order]) -> list[Shipment]:
+        return []
+
+    @handler(batch=Batch(100))
+    async def check(self, ctx: Context, orders: Sequence[Order]) -> list[str | TerminalError]:
+        return ["fine" if order.order_id else TerminalError("it has no id", status=400) for order in orders]
+
+    @handler(batch=Batch(100))
+    async def log(self, ctx: Context, lines: list[str]) -> None: ...
+
+
+class Counter(VirtualObject):
+    @handler(batch=Batch(100))
+    async def add(self, ctx: ObjectContext, numbers: list[int]) -> list[int]:
+        return numbers
+
+    @handler(batch=Batch(100))
+    async def look(self, ctx: ObjectSharedContext, words: list[str]) -> list[int | None]:
+        return [None for _ in words]
+
+
+async def batched(ctx: Context, obj: ObjectContext, client: Client, order: Order) -> None:
+    assert_type(await ctx.call(Mailer.send, order), Shipment)
+    assert_type(await client.call(Mailer.send.options(idempotency_key="k"), order), Shipment)
+    assert_type(await client.call(Mailer.check, order), str)
+    assert_type(await client.call(Mailer.log, "line"), None)
+    assert_type(await client.call(Counter.add, "alice", 3), int)
+    assert_type(await client.call(Counter.look, "alice", "word"), int | None)
+    assert_type(await gather(*[ctx.call(Mailer.send, order) for _ in range(3)]), tuple[Shipment, ...])
+    assert_type(await (await client.send(Mailer.check, order)).result(), str)
+    assert_type(await Mailer().send(ctx, [order]), Sequence[Shipment | TerminalError])  # in a unit test
+    assert_type(await Mailer().log(ctx, ["line"]), None)
+    assert_type(await Counter().add(obj, [1, 2]), Sequence[int | TerminalError])

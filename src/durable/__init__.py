@@ -3,6 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from durable.batch import Batch
 from durable.client import AwakeableRef, Client, Invocation
 from durable.combinators import as_completed, first_success, gather, select, settled, wait
 from durable.context import (
@@ -56,6 +57,7 @@ __all__ = [
     "AllFailedError",
     "Awakeable",
     "AwakeableRef",
+    "Batch",
     "CallFuture",
     "Client",
     "Context",

@@ -3,32 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from os import PathLike
 from random import random
 from typing import ParamSpec, Self, TypeVar
-
-import msgspec
 
 from durable.audit import Audit
 from durable.backup import backup
 from durable.client import Client, Invocation
 from durable.core.ids import write_invocation
 from durable.core.invocation import Kind, derived_id
-from durable.core.ledger import Rule
 from durable.core.lifecycle import ALREADY_INVOKED
 from durable.core.outcome import Failure
 from durable.errors import EngineStoppedError
 from durable.futures import check_duration
 from durable.handlers import Handler, check_handler
 from durable.limiting import Limits, declared_limits
-from durable.machine import Machine
-from durable.mapper import MAPPERS
 from durable.misuse import check_engine
 from durable.options import Options
-from durable.replacement import REPLACE_STATE, StateReplacer
-from durable.retry import RetryPolicy
 from durable.runtime.attempt import Attempt
 from durable.runtime.auditor import Auditor
 from durable.runtime.beside import Beside
@@ -36,37 +29,20 @@ from durable.runtime.clock import Clock, SystemClock
 from durable.runtime.gatekeeper import Gatekeeper
 from durable.runtime.invoker import Invoker, Runnable
 from durable.runtime.kernel import Kernel
-from durable.runtime.outside import HandlerInfo, Outside, Services, Submission
+from durable.runtime.outside import Outside, Submission
 from durable.runtime.recovery import Recovery
 from durable.runtime.retention import Retention
 from durable.runtime.steps import Step
 from durable.runtime.timekeeper import Timekeeper
 from durable.runtime.watchdog import Watchdog
-from durable.service import AnyService, VirtualObject, check_service, handlers_of
+from durable.service import AnyService
+from durable.serving import OF_OBJECTS, Bound, bind, directory, runnables, serve, shown
 from durable.store import Store
 from durable.store.sqlite import SQLiteStore
 from durable.threads import end_threads, keep_threads
 
 T = TypeVar("T")
 P = ParamSpec("P")
-
-
-class Bound(msgspec.Struct, frozen=True):
-    """A handler and the service instance that it runs on."""
-
-    handler: Handler[..., object]
-    owner: AnyService
-
-    @property
-    def retry(self) -> RetryPolicy | None:
-        return self.handler.settings.retry
-
-    @property
-    def source(self) -> str:
-        return self.handler.source
-
-    def invoke(self, machine: Machine, payload: bytes, /) -> Coroutine[object, object, bytes]:
-        return self.handler.invoke(self.owner, machine, payload)
 
 
 class Engine(Client):
@@ -83,8 +59,7 @@ class Engine(Client):
         self._chance: Callable[[], float] = random
         self._entropy: Callable[[int], bytes] = os.urandom
         self._bound = bind(services)
-        self._hidden: dict[str, Runnable] = {REPLACE_STATE: StateReplacer()}
-        """What each virtual object has beside its own handlers: run like any other, but never shown."""
+        self._of_objects = dict(OF_OBJECTS)
         self._on_step: Callable[[Attempt, Step], None] | None = None
         self._running: _Running | None = None
 
@@ -92,7 +67,7 @@ class Engine(Client):
         """Take the database, and go on with everything that was under way."""
         if self._running is not None:
             raise EngineStoppedError("this engine is open already; open another one instead")
-        running = _Running(self._make_store(), self._clock, self._chance, self._bound, self._hidden)
+        running = _Running(self._make_store(), self._clock, self._chance, self._bound, self._of_objects)
         await running.open(self._options, self._entropy)
         if self._on_step is not None:
             running.invoker.on_step = self._on_step
@@ -192,23 +167,23 @@ class _Running:
         clock: Clock,
         chance: Callable[[], float],
         bound: Mapping[tuple[str, str], Bound],
-        hidden: Mapping[str, Runnable],
+        of_objects: Mapping[str, Runnable],
     ) -> None:
-        self._store, self._clock, self._chance, self._bound, self._hidden = store, clock, chance, bound, hidden
+        self._store, self._clock, self._chance, self._bound, self._of_objects = store, clock, chance, bound, of_objects
 
     async def open(self, options: Options, entropy: Callable[[int], bytes]) -> None:
         try:
             opened = await self._store.open()
             self.restored_ms = opened.restored_ms
-            handlers = directory(self._bound, self._hidden)
-            self.kernel = Kernel(self._store, self._clock, handlers, opened, options.resident)
-            self.invoker = Invoker(self.kernel, _runnables(self._bound, self._hidden), self._chance, options)
+            served = serve(self._bound, self._of_objects)
+            self.kernel = Kernel(self._store, self._clock, directory(served), opened, options.resident)
+            self.invoker = Invoker(self.kernel, runnables(served), self._chance, options)
             self.invoker.entropy = entropy
             self.timekeeper = Timekeeper(self.kernel)
             declared = declared_limits((each.handler for each in self._bound.values()), options.limits)
             self.gatekeeper = Gatekeeper(self.kernel, declared, lambda: self.invoker.attempts, self.invoker.suspend)
             self.kernel.on_room = self.gatekeeper.arm
-            self.outside = Outside(self.kernel, self.invoker.new_id, _services(self._bound), version=options.version)
+            self.outside = Outside(self.kernel, self.invoker.new_id, shown(self._bound), version=options.version)
             self.kernel.on_start, self.kernel.on_wake = self.invoker.start, self.invoker.wake
             self.kernel.on_halt = self.invoker.halt
             self.kernel.on_done, self.kernel.on_timer = self.outside.done, self.timekeeper.arm
@@ -269,70 +244,6 @@ class _Running:
     def _stopped(self, error: BaseException) -> None:
         self.outside.stop(error)
         self.invoker.stop()
-
-
-def bind(services: tuple[AnyService, ...]) -> dict[tuple[str, str], Bound]:
-    bound: dict[tuple[str, str], Bound] = {}
-    for owner in services:
-        check_service(owner)
-        taken = {service for service, _ in bound}
-        for name, handler in handlers_of(type(owner)).items():
-            if handler.service in taken:
-                raise ValueError(f"two services are named {handler.service!r}; give one of them another `name=`")
-            bound[handler.service, name] = Bound(handler, owner)
-    return bound
-
-
-def directory(
-    bound: Mapping[tuple[str, str], Bound], hidden: Collection[str] = (REPLACE_STATE,)
-) -> dict[tuple[str, str], Rule]:
-    rules = {names: _rule(each.handler) for names, each in bound.items()}
-    rule = Rule(Kind.EXCLUSIVE, retention_ms=0)
-    of_objects = {(service, name): rule for service in _objects(bound) for name in hidden}
-    return rules | of_objects | dict.fromkeys(MAPPERS, Rule(Kind.SERVICE, retention_ms=0))
-
-
-def _runnables(
-    bound: Mapping[tuple[str, str], Bound], hidden: Mapping[str, Runnable]
-) -> dict[tuple[str, str], Runnable]:
-    of_objects = {(service, name): each for service in _objects(bound) for name, each in hidden.items()}
-    return {**bound, **of_objects, **MAPPERS}
-
-
-def _objects(bound: Mapping[tuple[str, str], Bound]) -> set[str]:
-    return {service for (service, _), each in bound.items() if isinstance(each.owner, VirtualObject)}
-
-
-def _rule(handler: Handler[..., object]) -> Rule:
-    settings = handler.settings
-    shorter = settings.journal_retention < max(settings.retention, settings.idempotency_retention)
-    return Rule(
-        kind=handler.kind,
-        retention_ms=_ms(settings.retention),
-        journal_retention_ms=_ms(settings.journal_retention) if shorter else None,
-        strict_idempotency=settings.strict_idempotency,
-        idempotency_retention_ms=_ms(settings.idempotency_retention),
-        limit=settings.limit,
-    )
-
-
-def _ms(duration: timedelta) -> int:
-    return round(duration.total_seconds() * 1000)
-
-
-def _services(bound: Mapping[tuple[str, str], Bound]) -> Services:
-    services: dict[str, dict[str, HandlerInfo]] = {}
-    for (service, name), each in bound.items():
-        handler = each.handler
-        services.setdefault(service, {})[name] = HandlerInfo(
-            handler.kind,
-            handler.settings.private,
-            handler.takes_input,
-            handler.raw_input,
-            handler.raw_output,
-            handler.settings.limit is not None,
-        )
-    return services
 
 
 def _submission(

@@ -110,6 +110,10 @@ class Handler(Generic[Args, R_co]):
         return self._signature.kind
 
     @property
+    def keyed(self) -> bool:
+        return self._signature.keyed
+
+    @property
     def context(self) -> type[Context]:
         """The one of the five contexts that it is given."""
         return self._signature.family

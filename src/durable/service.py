@@ -5,13 +5,16 @@ A class is read once, when it is defined, and refused there if it makes no sense
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, ClassVar, Concatenate, ParamSpec, Protocol, TypeGuard, TypeVar, Unpack, overload
 
 import msgspec
 
+from durable.batch import Batch, check_batch
+from durable.batched import BatchHandler, BatchSignature
 from durable.context import Context, ObjectContext, ObjectSharedContext, WorkflowContext, WorkflowSharedContext
 from durable.core.invocation import Kind
+from durable.errors import TerminalError
 from durable.flaw import refused
 from durable.handlers import Handler, KeyedHandler, ServiceHandler
 from durable.settings import (
@@ -34,6 +37,7 @@ CO = TypeVar("CO", bound=ObjectSharedContext)
 CW = TypeVar("CW", bound=WorkflowSharedContext)
 R = TypeVar("R")
 In = ParamSpec("In")
+Each = TypeVar("Each")
 
 
 class AnyService:
@@ -82,6 +86,25 @@ class Decorator(Protocol):
     def __call__(self, fn: Callable[Concatenate[SW, CW, In], Awaitable[R]], /) -> KeyedHandler[CW, In, R]: ...
 
 
+class BatchDecorator(Protocol):
+    @overload
+    def __call__(
+        self, fn: Callable[[SS, Context, list[Each]], Awaitable[None]], /
+    ) -> BatchHandler[[Each], None, Context, Each, None]: ...
+    @overload
+    def __call__(
+        self, fn: Callable[[SS, Context, list[Each]], Awaitable[Sequence[R | TerminalError]]], /
+    ) -> BatchHandler[[Each], R, Context, Each, Sequence[R | TerminalError]]: ...
+    @overload
+    def __call__(
+        self, fn: Callable[[SO, CO, list[Each]], Awaitable[None]], /
+    ) -> BatchHandler[[str, Each], None, CO, Each, None]: ...
+    @overload
+    def __call__(
+        self, fn: Callable[[SO, CO, list[Each]], Awaitable[Sequence[R | TerminalError]]], /
+    ) -> BatchHandler[[str, Each], R, CO, Each, Sequence[R | TerminalError]]: ...
+
+
 @overload
 def handler(fn: Callable[Concatenate[SS, Context, In], Awaitable[R]], /) -> ServiceHandler[Context, In, R]: ...
 @overload
@@ -89,21 +112,28 @@ def handler(fn: Callable[Concatenate[SO, CO, In], Awaitable[R]], /) -> KeyedHand
 @overload
 def handler(fn: Callable[Concatenate[SW, CW, In], Awaitable[R]], /) -> KeyedHandler[CW, In, R]: ...
 @overload
+def handler(*, batch: Batch, **keywords: Unpack[HandlerKeywords]) -> BatchDecorator: ...
+@overload
 def handler(**keywords: Unpack[HandlerKeywords]) -> Decorator: ...
-def handler(fn: Callable[..., Awaitable[Any]] | None = None, /, **keywords: Any) -> Any:
+def handler(fn: Callable[..., Awaitable[Any]] | None = None, /, *, batch: Batch | None = None, **keywords: Any) -> Any:
     """Make a method a handler; the context that it is given decides what kind.
 
     ``name`` is its name on the wire, else the method's. ``retry`` says how long a failing attempt is repeated,
     ``retention`` how long the outcome is kept, ``idempotency_retention`` how long that of a call with an idempotency
     key, if not as long, ``journal_retention`` how long the journal, if shorter. A ``private`` handler can be called by
     handlers only. Without ``strict_idempotency`` another input under the same idempotency key is not refused.
-    ``metadata`` is for people and tools. What is not said here holds as the class says.
+    ``metadata`` is for people and tools. What is not said here holds as the class says. With a ``batch`` the method
+    takes a list of inputs and returns one result per input, in order, or a TerminalError in its place; callers pass
+    one input, and get its result.
     """
+    check_batch(batch)
     declared = Declaration(**keywords)
     if declared.name is not None:
         wire_name(declared.name, HANDLER_NAME)
 
     def wrap(fn: Callable[..., Awaitable[Any]]) -> Handler[..., Any]:
+        if batch is not None:
+            return BatchHandler[..., Any, Any, Any, Any](BatchSignature(fn), declared, batch)
         signature = HandlerSignature(fn)
         if signature.keyed:
             return KeyedHandler[Any, ..., Any](signature, declared)

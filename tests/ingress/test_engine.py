@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from datetime import timedelta
 
@@ -11,6 +12,7 @@ import pytest
 from durable import Context, Service, handler
 from durable.ingress import ingress
 from durable.testing import TestEngine
+from tests.runtime.batches import Account, Mailer
 from tests.runtime.flows import Approval, Counter
 
 
@@ -32,7 +34,7 @@ JSON = {"content-type": "application/json"}
 @pytest.fixture
 async def engine() -> AsyncGenerator[TestEngine]:
     ASKER.ids.clear()
-    async with TestEngine(Counter(), Approval(), ASKER) as engine:
+    async with TestEngine(Counter(), Approval(), Account(), Mailer(), ASKER) as engine:
         yield engine
 
 
@@ -125,7 +127,7 @@ async def test_a_terminal_error_keeps_its_status(client: httpx.AsyncClient) -> N
 async def test_what_a_late_answer_names_is_on_the_disk(client: httpx.AsyncClient, engine: TestEngine) -> None:
     answer = await client.post("/Asker/ask?timeout=0")
 
-    async with TestEngine(Counter(), Approval(), ASKER, after=engine) as restarted:
+    async with TestEngine(Counter(), Approval(), Account(), Mailer(), ASKER, after=engine) as restarted:
         status = await restarted.invocation(answer.headers["x-restate-id"]).status()
 
     assert (answer.status_code, status) == (408, "running")
@@ -143,3 +145,19 @@ async def test_a_delay_of_zero_says_now(client: httpx.AsyncClient) -> None:
     sent = await client.post("/Counter/k/add/send?delay=0", content=b"2", headers=JSON)
 
     assert sent.json()["executionTime"] == "2026-01-01T00:00:00.000000000Z"
+
+
+async def test_a_batch_handler_is_posted_one_input_and_answers_with_its_result(client: httpx.AsyncClient) -> None:
+    mails = [client.post("/Mailer/send", json=mail) for mail in ("a", "", "ccc")]
+    deposits = [client.post("/Account/jane/add", json=number) for number in (1, 2, 3)]
+    answers = await asyncio.gather(*mails, *deposits)
+
+    assert [answer.status_code for answer in answers] == [200, 400, 200, 200, 200, 200]
+    assert [answer.json() for answer in answers if answer.status_code == 200] == [1, 3, 1, 3, 6]
+
+
+@pytest.mark.parametrize("path", ["/Mailer/send.batch", "/Mailer:send/join", "/Mailer:send/k/join"])
+async def test_what_collects_a_batch_is_nobodys_to_call(client: httpx.AsyncClient, path: str) -> None:
+    answer = await client.post(path, json="a")
+
+    assert answer.status_code == 404

@@ -120,7 +120,7 @@ def _request(ledger: Ledger, resident: Resident, command: e.Call | e.Send) -> Re
     caller = Caller(resident.invocation.id, command.completion) if isinstance(command, e.Call) else None
     return msgspec.structs.replace(
         rule.request(command.target, command.payload, command.headers, command.idempotency_key),
-        identity=resident.invocation.request.identity,
+        identity=None if rule.anonymous else resident.invocation.request.identity,
         limit=rule.limit_of(command.limit_key),
         priority=command.priority,
         caller=caller,

@@ -40,6 +40,8 @@ class Rule(NamedTuple):
     strict_idempotency: bool = True
     idempotency_retention_ms: int | None = None
     """If a call with an idempotency key is kept for another time than the others."""
+    anonymous: bool = False
+    """Whether it is nobody's, whoever calls it."""
     limit: str | None = None
     """The named limit that its calls count for."""
 

@@ -56,7 +56,7 @@ class TestEngine(Engine):
         self.faults = Faults()
         """What goes wrong with its steps: nothing, unless it is told to."""
         self._on_step = partial(say_running, self.faults)
-        self._hidden[FREEZE] = Freezer()
+        self._of_objects[FREEZE] = Freezer()
 
     @property
     def commits(self) -> int:

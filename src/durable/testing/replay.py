@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from itertools import zip_longest
 from os import PathLike
@@ -13,24 +13,25 @@ from typing import TypeVar
 
 import msgspec
 
+from durable.audit.reader import Reader
 from durable.core import entries as e
 from durable.core.ids import InvocationId, plain, write_invocation
 from durable.core.invocation import Invocation
 from durable.core.journal import Divergence
 from durable.core.ledger import Directory, Resident
 from durable.core.outcome import Failure, Outcome, Success
-from durable.engine import Bound, bind, directory
 from durable.errors import JournalMismatchError, StoreError, Suspended, TerminalError
 from durable.mapper import MAPPERS
 from durable.replacement import REPLACE_STATE
 from durable.runtime.attempt import Attempt
 from durable.runtime.drive import Driven
+from durable.runtime.invoker import Runnable
 from durable.runtime.line import current_line
 from durable.runtime.steps import Step
 from durable.service import AnyService
+from durable.serving import bind, directory, runnables, serve
 from durable.store import rows
 from durable.store.connection import connect_to_read
-from durable.store.queries import QUERIES
 from durable.store.schema import recognise
 from durable.testing.engine import TestEngine
 from durable.testing.freeze import FREEZE
@@ -79,8 +80,9 @@ async def replay_check(source: str | PathLike[str] | TestEngine | Recording, /, 
     """
     recorded = [source] if isinstance(source, Recording) else recordings(source)
     bound = bind(services)
+    served = serve(bound)
     for recording in recorded:
-        await _check(recording, bound)
+        await _check(recording, directory(served), runnables(served))
     return len(recorded)
 
 
@@ -90,11 +92,11 @@ def _read(path: Path) -> Iterator[Recording]:
             connection.execute("BEGIN")  # an engine may be writing meanwhile
             if not recognise(connection):
                 raise StoreError(f"{path} is empty: no engine has opened it yet")
-            for (id,) in connection.execute("SELECT id FROM invocation ORDER BY n").fetchall():
-                row = rows.read_invocation(connection.execute(QUERIES["invocation"], (id,)).fetchone())
-                chunks = connection.execute(QUERIES["journal"], (row.n,)).fetchall()
+            reader = Reader(connection)
+            for (id,) in reader.ask("SELECT id FROM invocation ORDER BY n"):
+                row = rows.read_invocation(reader.rows("invocation", id)[0])
                 length = row.entries if row.journal_kept else 0
-                yield Recording(row, rows.read_journal(row.n, length, chunks))
+                yield Recording(row, rows.read_journal(row.n, length, reader.rows("journal", row.n)))
     except sqlite3.Error as error:
         raise StoreError(f"{path} cannot be replayed: {error}; name the database of an engine, or a backup") from error
 
@@ -149,14 +151,14 @@ class _Walker(Attempt):
             raise
 
 
-async def _check(recording: Recording, bound: dict[tuple[str, str], Bound]) -> None:
+async def _check(recording: Recording, directory: Directory, handlers: Mapping[tuple[str, str], Runnable]) -> None:
     target = recording.invocation.request.target
-    handler = bound.get((target.service, target.handler))
+    handler = handlers.get((target.service, target.handler))
     if handler is None:
         raise ReplayDivergedError(
             f"{recording}: there is no handler {target.service}/{target.handler}; add its service"
         )
-    walk = _Walk(directory(bound), recording)
+    walk = _Walk(directory, recording)
     walker = _Walker(walk, recording)
     outcome = await _walked(walk, walker, handler)
     why = _difference(recording, walk, walker, outcome)
@@ -164,7 +166,7 @@ async def _check(recording: Recording, bound: dict[tuple[str, str], Bound]) -> N
         raise ReplayDivergedError(f"{recording}: {why}\n{_columns(recording, walker, handler.source)}")
 
 
-async def _walked(walk: _Walk, walker: _Walker, handler: Bound) -> Outcome | BaseException | None:
+async def _walked(walk: _Walk, walker: _Walker, handler: Runnable) -> Outcome | BaseException | None:
     """What the handler ended with, or ``None`` if it waits where its journal ends."""
     payload = walker.resident.invocation.request.payload
     task = asyncio.ensure_future(_ended(Driven(handler.invoke(walker, payload), walker)))
