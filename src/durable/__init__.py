@@ -29,6 +29,8 @@ from durable.errors import (
     PayloadError,
     QueueFullError,
     RetryableError,
+    ScheduleNotFoundError,
+    ScheduleStateError,
     StoreError,
     TerminalError,
 )
@@ -38,8 +40,10 @@ from durable.generic import generic
 from durable.options import Options
 from durable.retry import RetryPolicy
 from durable.saga import Saga
+from durable.schedules import ScheduleInfo, Schedules, schedule
 from durable.service import Service, VirtualObject, Workflow, handler
 from durable.state import Promise, State
+from durable.timetable import Timetable
 
 if TYPE_CHECKING:
     from durable.http import HttpClient as HttpClient
@@ -83,11 +87,16 @@ __all__ = [
     "RetryPolicy",
     "RetryableError",
     "Saga",
+    "ScheduleInfo",
+    "ScheduleNotFoundError",
+    "ScheduleStateError",
+    "Schedules",
     "Sent",
     "Service",
     "State",
     "StoreError",
     "TerminalError",
+    "Timetable",
     "VirtualObject",
     "Workflow",
     "WorkflowContext",
@@ -97,6 +106,7 @@ __all__ = [
     "gather",
     "generic",
     "handler",
+    "schedule",
     "select",
     "settled",
     "wait",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from os import PathLike
 from random import random
@@ -14,8 +14,10 @@ from durable.backup import backup
 from durable.client import Client, Invocation
 from durable.core.ids import write_invocation
 from durable.core.invocation import Kind, derived_id
+from durable.core.ledger import Resident
 from durable.core.lifecycle import ALREADY_INVOKED
 from durable.core.outcome import Failure
+from durable.core.schedule import Definition
 from durable.errors import EngineStoppedError
 from durable.futures import check_duration
 from durable.handlers import Handler, check_handler
@@ -32,9 +34,12 @@ from durable.runtime.kernel import Kernel
 from durable.runtime.outside import Outside, Submission
 from durable.runtime.recovery import Recovery
 from durable.runtime.retention import Retention
+from durable.runtime.schedule_verbs import ScheduleVerbs
+from durable.runtime.scheduler import Scheduler
 from durable.runtime.steps import Step
 from durable.runtime.timekeeper import Timekeeper
 from durable.runtime.watchdog import Watchdog
+from durable.schedules import Schedules, definitions_of
 from durable.service import AnyService
 from durable.serving import OF_OBJECTS, Bound, bind, directory, runnables, serve, shown
 from durable.store import Store
@@ -60,6 +65,7 @@ class Engine(Client):
         self._entropy: Callable[[int], bytes] = os.urandom
         self._bound = bind(services)
         self._of_objects = dict(OF_OBJECTS)
+        self._declared = [each for bound in self._bound.values() for each in definitions_of(bound.handler)]
         self._on_step: Callable[[Attempt, Step], None] | None = None
         self._running: _Running | None = None
 
@@ -73,7 +79,7 @@ class Engine(Client):
             running.invoker.on_step = self._on_step
         self._running = running  # before recovery: a step that goes on may call its own engine
         try:
-            await running.recover()
+            await running.recover(self._declared)
         except BaseException:
             await self.__aexit__()
             raise
@@ -123,6 +129,11 @@ class Engine(Client):
         return self._open.outside
 
     @property
+    def schedules(self) -> Schedules:
+        """What runs again and again: what ``@schedule`` declares, and what is created here."""
+        return Schedules(self._open.schedules, self.door)
+
+    @property
     def _open(self) -> _Running:
         if self._running is None:
             raise EngineStoppedError("the engine is not open; use it inside `async with engine:`")
@@ -145,7 +156,7 @@ class Engine(Client):
     @property
     def limits(self) -> Limits:
         """What may run, start and wait, and how much does; while the engine is open."""
-        return Limits(self._open.gatekeeper, self.door.check_running)
+        return Limits(self._open.gatekeeper, self.door.check)
 
     @property
     def last_audit(self) -> Audit | None:
@@ -186,7 +197,9 @@ class _Running:
             self.outside = Outside(self.kernel, self.invoker.new_id, shown(self._bound), version=options.version)
             self.kernel.on_start, self.kernel.on_wake = self.invoker.start, self.invoker.wake
             self.kernel.on_halt = self.invoker.halt
-            self.kernel.on_done, self.kernel.on_timer = self.outside.done, self.timekeeper.arm
+            self.scheduler = Scheduler(self.kernel, version=options.version)
+            self.schedules = ScheduleVerbs(self.kernel, self.scheduler, self.outside.check)
+            self.kernel.on_done, self.kernel.on_timer = self._done, self.timekeeper.arm
             self.kernel.on_stop, self.kernel.writer.on_full = self._stopped, self.outside.refuse
             self.recovery = Recovery(self.kernel, self.invoker, opened)
             self.retention = Retention(self.kernel, options.cleanup)
@@ -209,6 +222,7 @@ class _Running:
             await self.beside.close()
             await self.retention.errand.close()
             await self.recovery.errand.close()
+            await self.scheduler.errand.close()
             await self.timekeeper.errand.close()
             await self.gatekeeper.errand.close()
             await self.invoker.close()
@@ -223,6 +237,7 @@ class _Running:
             self.invoker.busy
             or self.timekeeper.errand.busy
             or self.gatekeeper.errand.busy
+            or self.scheduler.errand.busy
             or self.retention.errand.busy
             or self.auditor.errand.busy
             or self.recovery.errand.busy
@@ -230,16 +245,22 @@ class _Running:
         )
         return self.kernel.writer.idle and not moving
 
-    async def recover(self) -> None:
-        """Start what was under way when the last engine ended."""
+    async def recover(self, declared: Sequence[Definition]) -> None:
+        """Start what was under way when the last engine ended, and what was due meanwhile."""
         await self.recovery.judge()
         await self.timekeeper.refill()
         await self.gatekeeper.open()
         await self.recovery.start()
+        await self.scheduler.open(declared)
         self.timekeeper.arm()
+        self.scheduler.arm()
         self.gatekeeper.arm()
         self.retention.arm()
         self.auditor.arm()
+
+    def _done(self, resident: Resident, number: int) -> None:
+        self.outside.done(resident, number)
+        self.scheduler.done(resident.invocation.id)
 
     def _stopped(self, error: BaseException) -> None:
         self.outside.stop(error)

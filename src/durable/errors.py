@@ -102,6 +102,20 @@ class QueueFullError(TerminalError):
         """When it may be worth to send it again."""
 
 
+class ScheduleNotFoundError(TerminalError):
+    """There is no schedule with this id; status 404."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, status=404)
+
+
+class ScheduleStateError(TerminalError):
+    """What was asked of a schedule cannot be done to it; the message says why. Status 409."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, status=409)
+
+
 class RetryableError(DurableError):
     """Ends this attempt; the next one starts after ``retry_after``, or when the retry policy says."""
 

@@ -22,11 +22,20 @@ from durable.serde import decode, decoder, encode, encode_as
 from durable.settings import HANDLER_NAME, Declaration, Settings, documentation, wire_name
 from durable.shape import accepts_none, is_raw
 from durable.signature import HandlerSignature
+from durable.timetable import Timetable
 
 C = TypeVar("C")
 R_co = TypeVar("R_co", covariant=True)
 In = ParamSpec("In")
 Args = ParamSpec("Args")
+
+
+class DeclaredSchedule(NamedTuple):
+    """What ``@schedule`` says of a handler."""
+
+    timetable: Timetable
+    name: str | None
+    key: str | None
 
 
 class _Part(NamedTuple):
@@ -51,6 +60,7 @@ class Handler(Generic[Args, R_co]):
     priority: int = 0
     media_type: str | None = None
     """Of its input over HTTP, if that does not follow from its type."""
+    schedules: tuple[DeclaredSchedule, ...] = ()
 
     def __init__(self, signature: HandlerSignature, declared: Declaration) -> None:
         self._signature = signature

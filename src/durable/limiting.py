@@ -30,8 +30,8 @@ class Usage(msgspec.Struct, frozen=True):
 class Limits:
     """Of an open engine. What is put or removed is durable, and holds when the call returns."""
 
-    def __init__(self, gatekeeper: Gatekeeper, check_running: Callable[[], None]) -> None:
-        self._gatekeeper, self._check_running = gatekeeper, check_running
+    def __init__(self, gatekeeper: Gatekeeper, check: Callable[[], None]) -> None:
+        self._gatekeeper, self._check = gatekeeper, check
 
     def all(self) -> list[Limit]:
         """Those that hold, by pattern."""
@@ -48,12 +48,12 @@ class Limits:
         What runs goes on, also if it is more than may run from now on.
         """
         check_limits((limit,))
-        self._check_running()
+        self._check()
         await self._gatekeeper.put(limit)
 
     async def remove(self, pattern: str, /) -> None:
         """Take back what was put: what the code declares counts again. 404 if nothing was put for the pattern."""
-        self._check_running()
+        self._check()
         await self._gatekeeper.remove(pattern)
 
 

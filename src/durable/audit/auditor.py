@@ -84,6 +84,7 @@ def _looks(connection: sqlite3.Connection, reader: Reader, overdue_ms: int | Non
             continue  # of an older version, or missing, which the schema's check says
         yield partial(_orphans, reader, name, sql)
     yield partial(sweep.invocations, reader)
+    yield partial(sweep.schedules, reader)
     for table in ("state", "promise"):
         yield partial(sweep.named, reader, table)
     yield partial(_once, sweep.limits, reader)

@@ -44,6 +44,19 @@ def _invocation(reader: Reader, row: rows.Row) -> Iterator[Found]:
         yield from Reasons(reader, resident).check()
 
 
+def schedules(reader: Reader) -> Iterator[Page]:
+    """They are all in an engine's memory: one page."""
+    damaged: Page = []
+    if not reader.ask("SELECT 1 FROM sqlite_master WHERE name = 'schedule'"):
+        return  # an older schema; if it is this one, another rule says what is missing
+    for row in reader.rows("schedules"):
+        try:
+            rows.read_schedule(row)
+        except DamagedError as error:
+            damaged.append(found("checksum", f"schedule {row[0]!r}", str(error)))
+    yield damaged
+
+
 def named(reader: Reader, table: str) -> Iterator[Page]:
     """State or promises."""
     decode = rows.read_state if table == "state" else rows.read_promises

@@ -11,6 +11,7 @@ from durable.core import ids
 from durable.core.entries import Entry, Target
 from durable.core.ids import InvocationId
 from durable.core.outcome import Failure, Outcome
+from durable.core.schedule import Schedule
 from durable.core.suspects import Suspect
 from durable.flow import Limit
 
@@ -187,6 +188,7 @@ class Commit:
         "promises",
         "purged",
         "rates",
+        "schedules",
         "state",
         "suspects",
         "timers",
@@ -212,6 +214,8 @@ class Commit:
         """By pattern; ``None`` removes."""
         self.rates: dict[str, float | None] = {}
         """Per path, when the next start would be if starts came evenly; ``None`` removes."""
+        self.schedules: dict[str, Schedule | None] = {}
+        """By id; ``None`` removes."""
         self.purged: list[int] = []
         """Numbers of invocations that go, with all that hangs off them, before anything else is written."""
         self.forgotten: list[int] = []

@@ -117,8 +117,10 @@ class Outside:
         self.stopped: BaseException | None = None
         self.watchdog: Watchdog | None = None
 
-    def check_running(self) -> None:
-        self._check_running("open it again")
+    def check(self) -> None:
+        """Raise unless new work is accepted."""
+        self._check_running(_NOTHING_DONE)
+        self._check_room()
 
     def handlers(self) -> Services:
         self._check_running("open it again")

@@ -8,6 +8,7 @@ import msgspec
 
 from durable.core.ids import InvocationId
 from durable.core.invocation import Commit, Flow, InstanceId, Loaded, LoadedInstance, Timer
+from durable.core.schedule import Schedule
 from durable.core.suspects import Left, Suspect
 
 
@@ -24,6 +25,14 @@ class Opened(msgspec.Struct, frozen=True):
     """When it was last made of a backup."""
     clean: bool = True
     """Whether the last engine closed it."""
+
+
+class LoadedSchedules(msgspec.Struct, frozen=True):
+    """All schedules there are."""
+
+    schedules: list[Schedule]
+    damaged: dict[str, str]
+    """By id: why it cannot be read."""
 
 
 class Store(Protocol):
@@ -83,6 +92,10 @@ class Store(Protocol):
 
     async def expired(self, now_ms: int, /, *, limit: int) -> list[InvocationId]:
         """Completed invocations whose retention, or whose journal's, is over, the longest first. One may come twice."""
+        ...
+
+    async def schedules(self) -> LoadedSchedules:
+        """All of them, in order of id."""
         ...
 
     async def close(self) -> None: ...

@@ -14,7 +14,7 @@ from durable.core.invocation import Commit, Flow, InstanceId, Invocation, Loaded
 from durable.core.suspects import Left, Suspect
 from durable.errors import DamagedError, DiskFullError, StoreError
 from durable.options import Durability
-from durable.store import Opened, rows
+from durable.store import LoadedSchedules, Opened, rows
 from durable.store.connection import (
     BUSY_MS,
     configure,
@@ -278,6 +278,16 @@ class Database:
 
     def expired(self, now_ms: int, limit: int) -> list[InvocationId]:
         return [InvocationId(id) for _, _, id in self._rows("expired", now_ms, limit)]
+
+    def schedules(self) -> LoadedSchedules:
+        loaded = LoadedSchedules([], {})
+        for row in self._rows("schedules"):
+            try:
+                loaded.schedules.append(rows.read_schedule(row))
+            except DamagedError as error:
+                logger.critical("a schedule cannot be read, and is left alone: %s", error)
+                loaded.damaged[row[0]] = str(error)
+        return loaded
 
     def _rows(self, query: str, *parameters: object) -> list[rows.Row]:
         return self._connection.execute(QUERIES[query], parameters).fetchall()

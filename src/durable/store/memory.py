@@ -17,10 +17,11 @@ from durable.core.entries import Entry, decode_entries, encode_entries
 from durable.core.ids import InvocationId
 from durable.core.invocation import Caller, Commit, Flow, InstanceId, Invocation, Loaded, LoadedInstance, Status, Timer
 from durable.core.outcome import Outcome
+from durable.core.schedule import Schedule
 from durable.core.suspects import Left, Suspect
 from durable.errors import StoreError
 from durable.flow import Limit
-from durable.store import Opened
+from durable.store import LoadedSchedules, Opened
 
 Name = tuple[str, str, str]
 
@@ -30,6 +31,7 @@ T = TypeVar("T")
 
 _encode = msgspec.msgpack.Encoder().encode
 _invocation = msgspec.msgpack.Decoder(Invocation).decode
+_schedule = msgspec.msgpack.Decoder(Schedule).decode
 _outcome: Callable[[bytes], Outcome] = msgspec.msgpack.Decoder[Outcome](Outcome).decode
 
 
@@ -52,6 +54,7 @@ class MemoryDisk:
         self.waiters: set[tuple[InvocationId, Caller]] = set()
         self.listeners: set[tuple[str, str, str, Caller]] = set()
         self.suspects: dict[int, Suspect] = {}
+        self.schedules: dict[str, bytes] = {}
 
     def write(self, commit: Commit) -> None:
         """Take it whole, or raise :class:`StoreError` and stay as it was."""
@@ -60,6 +63,7 @@ class MemoryDisk:
         changed = [_copy(row) for row in commit.changed.values()]
         chunks = {(n, position): encode_entries(new) for n, (position, new) in commit.entries.items()}
         promises = {name: None if out is None else _encode(out) for name, out in commit.promises.items()}
+        schedules = {id: None if row is None else _encode(row) for id, row in commit.schedules.items()}
         self._verify(accepted, changed, chunks, set(commit.purged))
         for n in (*commit.forgotten, *commit.purged):
             self.journals.pop(n, None)
@@ -74,6 +78,7 @@ class MemoryDisk:
         _assign(self.promises, promises)
         _assign(self.limits, commit.limits)
         _assign(self.rates, commit.rates)
+        _assign(self.schedules, schedules)
         _switch(self.timers, commit.timers)
         _switch(self.waiters, commit.waiters)
         _switch(self.listeners, commit.listeners)
@@ -205,6 +210,9 @@ class MemoryStore:
         ends = [(end, row.n, row.id) for row in rows for end in (row.expires_ms, row.journal_expires_ms)]
         over = sorted((end, n, id) for end, n, id in ends if end is not None and end <= now_ms)
         return [id for _, _, id in over][:limit]
+
+    async def schedules(self) -> LoadedSchedules:
+        return LoadedSchedules([_schedule(raw) for _, raw in sorted(self._opened().schedules.items())], {})
 
     async def close(self) -> None:
         if self._epoch == self.disk.epoch and not self._broken:

@@ -111,6 +111,15 @@ ON CONFLICT DO UPDATE SET next_start_us = excluded.next_start_us, crc = excluded
 -- Its time has passed, and says nothing any more.
 DELETE FROM rate WHERE path = ?
 
+-- set_schedule --
+-- The last value counts.
+INSERT INTO schedule (id, schedule, crc) VALUES (?, ?, ?)
+ON CONFLICT DO UPDATE SET schedule = excluded.schedule, crc = excluded.crc
+
+-- remove_schedule --
+-- Its runs go on.
+DELETE FROM schedule WHERE id = ?
+
 -- purge_journal --
 -- A purge takes everything that hangs off the number.
 DELETE FROM journal WHERE n = ?
@@ -216,6 +225,10 @@ SELECT due_ms, n, 0, id FROM invocation
 WHERE due_ms IS NOT NULL AND status IN ('scheduled', 'backing-off')
     AND due_ms >= ?1 AND (due_ms, n, 0) > (?1, ?2, ?3) AND typeof(due_ms) = 'integer' AND typeof(id) = 'blob'
 ORDER BY 1, 2, 3 LIMIT ?4
+
+-- schedules --
+-- All of them.
+SELECT id, schedule, crc FROM schedule WHERE typeof(id) = 'text' ORDER BY id
 
 -- expired --
 -- The longest expired first, so that a limit starves none.

@@ -14,6 +14,7 @@ from durable.core.entries import Entry, decode_entries, encode_entries
 from durable.core.ids import InvocationId, write_invocation
 from durable.core.invocation import Caller, Commit, Invocation, Request, Status
 from durable.core.outcome import Failure, Outcome
+from durable.core.schedule import Schedule
 from durable.core.suspects import Suspect
 from durable.errors import DamagedError
 from durable.flow import Limit
@@ -31,6 +32,7 @@ _request = msgspec.msgpack.Decoder(Request).decode
 _failure = msgspec.msgpack.Decoder(Failure).decode
 _slots = msgspec.msgpack.Decoder(list[int | str]).decode
 _limit = msgspec.msgpack.Decoder(Limit).decode
+_schedule = msgspec.msgpack.Decoder(Schedule).decode
 _outcome: Callable[[bytes], Outcome] = msgspec.msgpack.Decoder[Outcome](Outcome).decode
 
 
@@ -51,6 +53,8 @@ def batch(commit: Commit) -> list[tuple[str, list[Row]]]:
         ("remove_limit", [(pattern,) for pattern, limit in commit.limits.items() if limit is None]),
         ("set_rate", [_rated(path, ms) for path, ms in commit.rates.items() if ms is not None]),
         ("remove_rate", [(path,) for path, ms in commit.rates.items() if ms is None]),
+        ("set_schedule", [_scheduled(id, row) for id, row in commit.schedules.items() if row is not None]),
+        ("remove_schedule", [(id,) for id, row in commit.schedules.items() if row is None]),
         *_switched("timer", commit.timers.items()),
         *_switched("waiter", (((id, *caller), on) for (id, caller), on in commit.waiters.items())),
         *_switched("listener", (((*key, *caller), on) for (*key, caller), on in commit.listeners.items())),
@@ -124,6 +128,11 @@ def _chunks(n: int, position: int, entries: list[Entry]) -> Iterator[Row]:
 
 def _named(key: tuple[str, str, str], value: bytes) -> Row:
     return (*key, value, _crc(value, *key))
+
+
+def _scheduled(id: str, row: Schedule) -> Row:
+    raw = _encode(row)
+    return (id, raw, _crc(raw, id))
 
 
 def _crc(payload: bytes, *columns: object) -> int:
@@ -255,6 +264,13 @@ def read_listeners(rows: Iterable[Row]) -> dict[str, list[Caller]]:
     for name, id, completion in rows:
         listeners.setdefault(name, []).append(Caller(InvocationId(id), completion))
     return listeners
+
+
+def read_schedule(row: Row) -> Schedule:
+    id, raw, crc = row
+    with _reading(what := f"schedule {id!r}"):
+        _verify(crc == _crc(raw, id), what)
+        return _schedule(raw)
 
 
 def _verify(intact: bool, what: str) -> None:

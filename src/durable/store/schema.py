@@ -14,7 +14,7 @@ from durable.store.queries import read
 APPLICATION_ID = 0x44555242
 """``DURB``."""
 
-STEPS: tuple[str, ...] = (read("schema.sql"), read("restored.sql"), read("deaths.sql"), read("limits.sql"))
+STEPS: tuple[str, ...] = tuple(read(f"{name}.sql") for name in ("schema", "restored", "deaths", "limits", "schedules"))
 """Scripts: the first makes a new database, each other one brings version *i* to *i* + 1. None may ever change."""
 
 

@@ -17,7 +17,7 @@ from durable.core.invocation import Commit, Flow, InstanceId, Loaded, LoadedInst
 from durable.core.suspects import Left, Suspect
 from durable.errors import DamagedError, DiskFullError, StoreError
 from durable.options import Durability
-from durable.store import Opened
+from durable.store import LoadedSchedules, Opened
 from durable.store.database import Database
 from durable.store.lock import Lock
 from durable.store.place import check_place, database_path
@@ -155,6 +155,9 @@ class SQLiteStore:
 
     async def expired(self, now_ms: int, /, *, limit: int) -> list[InvocationId]:
         return await self._run(self._database.expired, now_ms, limit)
+
+    async def schedules(self) -> LoadedSchedules:
+        return await self._run(self._database.schedules)
 
     async def close(self) -> None:
         """Empty the log into the database and let others have it. Does nothing if the store is not open."""

@@ -12,11 +12,13 @@ from durable.audit import Audit
 from durable.audit.auditor import inspect
 from durable.core.invocation import Commit
 from durable.core.outcome import Outcome
+from durable.core.schedule import Schedule
 from durable.store import rows
 from durable.store.memory import MemoryDisk
 from durable.store.queries import QUERIES
 from durable.store.schema import STEPS
 
+_schedule = msgspec.msgpack.Decoder(Schedule).decode
 _decoder: msgspec.msgpack.Decoder[Outcome] = msgspec.msgpack.Decoder(Outcome)
 
 
@@ -47,4 +49,6 @@ def everything(disk: MemoryDisk) -> Commit:
     commit.waiters = dict.fromkeys(disk.waiters, True)
     commit.listeners = dict.fromkeys(disk.listeners, True)
     commit.suspects = dict(disk.suspects)
+    commit.schedules = {id: _schedule(raw) for id, raw in disk.schedules.items()}
+    commit.limits, commit.rates = dict(disk.limits), dict(disk.rates)
     return commit

@@ -1,0 +1,204 @@
+"""What a schedule owes, and when. No clock: it is told the time, and what of its runs is under way."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import NamedTuple
+
+import msgspec
+
+from durable.core import ids
+from durable.core.entries import Target
+from durable.core.ids import InvocationId
+from durable.timetable import Timetable
+
+GRACE_MS = 60_000
+"""With ``catch_up="none"`` a time that is noticed within a minute is not missed: a restart takes seconds."""
+
+
+class Span(NamedTuple):
+    """All times after one moment and up to another: as small for a thousand as for one."""
+
+    after_ms: int
+    until_ms: int
+
+
+class Run(NamedTuple):
+    time_ms: int
+    """Of the timetable, or when it was triggered."""
+    id: InvocationId
+
+
+class Definition(msgspec.Struct, frozen=True, kw_only=True):
+    """What a schedule is, as somebody wrote it."""
+
+    id: str
+    target: Target
+    payload: bytes
+    headers: dict[str, str] = {}
+    timetable: Timetable
+    declared: bool = False
+    """By the code, which alone changes it."""
+
+
+class Schedule(msgspec.Struct, frozen=True, kw_only=True):
+    """One row."""
+
+    definition: Definition
+    seen_ms: int
+    """Every time up to this moment was run, or is owed, or was given up."""
+    owed: tuple[Span, ...] = ()
+    """Times that will be run, in this order. A queue adds to the last span: only downtimes and backfills add spans."""
+    under_way: tuple[InvocationId, ...] = ()
+    """Runs that had not ended when this was written."""
+    last: Run | None = None
+    triggered_ms: int = 0
+    paused: bool = False
+
+
+class Noticed(NamedTuple):
+    schedule: Schedule
+    cancels: bool
+    """Whether the runs that are under way are to be cancelled."""
+
+
+def run_id(schedule: str, time_ms: int) -> InvocationId:
+    """Of the run for a time of the timetable, whoever asks for it: there is one."""
+    return ids.derived("schedule", schedule, str(time_ms))
+
+
+def trigger_id(schedule: str, time_ms: int) -> InvocationId:
+    return ids.derived("trigger", schedule, str(time_ms))
+
+
+def begin(definition: Definition, now_ms: int) -> Schedule:
+    return Schedule(definition=definition, seen_ms=now_ms)
+
+
+def redefine(schedule: Schedule, definition: Definition, now_ms: int) -> Schedule:
+    """Other times count from now on, and what was owed by the old ones is given up; a paused one stays paused."""
+    changed = msgspec.structs.replace(schedule, definition=definition)
+    if definition.timetable.times == schedule.definition.timetable.times:
+        return changed
+    return msgspec.structs.replace(changed, seen_ms=max(now_ms, schedule.seen_ms), owed=())
+
+
+def due_ms(schedule: Schedule) -> int | None:
+    """When it has to be looked at next."""
+    if schedule.paused:
+        return None
+    time_ms = schedule.definition.timetable.after(schedule.seen_ms)
+    return None if time_ms is None else starts_ms(schedule, time_ms)
+
+
+def starts_ms(schedule: Schedule, time_ms: int) -> int:
+    """A time with its jitter, which keeps the order of times."""
+    timetable = schedule.definition.timetable
+    if not timetable.jitter_ms:
+        return time_ms
+    following = timetable.after(time_ms)
+    room = timetable.jitter_ms if following is None else min(timetable.jitter_ms, following - time_ms)
+    digest = hashlib.sha256(f"{schedule.definition.id}\0{time_ms}".encode()).digest()
+    return time_ms + int.from_bytes(digest[:8], "big") % room
+
+
+def settle(schedule: Schedule, is_over: Callable[[InvocationId], bool]) -> Schedule:
+    """Forget the runs that have ended."""
+    left = tuple(id for id in schedule.under_way if not is_over(id))
+    return schedule if left == schedule.under_way else msgspec.structs.replace(schedule, under_way=left)
+
+
+def notice(schedule: Schedule, now_ms: int) -> Noticed:
+    """Decide on the times that have come since somebody looked."""
+    if schedule.paused or (latest := _latest(schedule, now_ms)) is None:
+        return Noticed(schedule, False)
+    span = _caught_up(schedule, latest, now_ms)
+    schedule, seen_ms = msgspec.structs.replace(schedule, seen_ms=latest), schedule.seen_ms
+    if span is None:
+        return Noticed(schedule, False)
+    timetable = schedule.definition.timetable
+    busy, single = bool(schedule.under_way or schedule.owed), timetable.after(span.after_ms) == span.until_ms
+    if timetable.overlap == "skip" and busy and single:
+        return Noticed(schedule, False)
+    owed = schedule.owed
+    if owed and owed[-1].until_ms == seen_ms == span.after_ms:
+        owed, span = owed[:-1], Span(owed[-1].after_ms, span.until_ms)
+    schedule = msgspec.structs.replace(schedule, owed=(*owed, span))
+    return Noticed(schedule, timetable.overlap == "cancel" and bool(schedule.under_way))
+
+
+def _latest(schedule: Schedule, now_ms: int) -> int | None:
+    """The last time that should have started by now."""
+    timetable = schedule.definition.timetable
+    latest = timetable.latest(schedule.seen_ms, now_ms)
+    if latest is not None and starts_ms(schedule, latest) > now_ms:
+        return timetable.latest(schedule.seen_ms, latest - 1)  # it started before the one after it was due
+    return latest
+
+
+def _caught_up(schedule: Schedule, latest: int, now_ms: int) -> Span | None:
+    timetable, seen_ms = schedule.definition.timetable, schedule.seen_ms
+    window_ms = GRACE_MS if timetable.catch_up == "none" else timetable.window_ms
+    oldest_ms = seen_ms + 1 if window_ms is None else max(seen_ms + 1, now_ms - window_ms - timetable.jitter_ms)
+    if latest < oldest_ms:
+        return None
+    if timetable.catch_up == "all":
+        return Span(oldest_ms - 1, latest)
+    return Span(seen_ms if timetable.after(seen_ms) == latest else latest - 1, latest)
+
+
+def next_ms(schedule: Schedule) -> int | None:
+    """The time whose run may start now."""
+    waits = schedule.under_way and schedule.definition.timetable.overlap != "allow"
+    if schedule.paused or waits:
+        return None
+    times = (_first(schedule.definition.timetable, span) for span in schedule.owed)
+    return next((time_ms for time_ms in times if time_ms is not None), None)
+
+
+def _first(timetable: Timetable, span: Span) -> int | None:
+    time_ms = timetable.after(span.after_ms)
+    return None if time_ms is None or time_ms > span.until_ms else time_ms
+
+
+def start(schedule: Schedule, time_ms: int, *, known: bool) -> Schedule:
+    """The first time that is owed is run, or ``known`` to have been; it is owed no more."""
+    timetable, owed = schedule.definition.timetable, list(schedule.owed)
+    while owed and _first(timetable, owed[0]) is None:
+        owed.pop(0)
+    if owed:
+        owed[0] = Span(time_ms, owed[0].until_ms)
+        owed = owed if _first(timetable, owed[0]) is not None else owed[1:]
+    schedule = msgspec.structs.replace(schedule, owed=tuple(owed))
+    return schedule if known else _ran(schedule, Run(time_ms, run_id(schedule.definition.id, time_ms)))
+
+
+def trigger(schedule: Schedule, time_ms: int) -> Schedule:
+    """A run beside the timetable."""
+    run = Run(time_ms, trigger_id(schedule.definition.id, time_ms))
+    return msgspec.structs.replace(_ran(schedule, run), triggered_ms=time_ms)
+
+
+def _ran(schedule: Schedule, run: Run) -> Schedule:
+    watched = schedule.definition.timetable.overlap != "allow"
+    under_way = (*schedule.under_way, run.id) if watched else schedule.under_way
+    return msgspec.structs.replace(schedule, last=run, under_way=under_way)
+
+
+def pause(schedule: Schedule, now_ms: int) -> Schedule:
+    """What came before is still owed."""
+    return msgspec.structs.replace(notice(schedule, now_ms).schedule, paused=True)
+
+
+def resume(schedule: Schedule, now_ms: int) -> Schedule:
+    """What came meanwhile is not caught up."""
+    if not schedule.paused:
+        return schedule
+    return msgspec.structs.replace(schedule, paused=False, seen_ms=max(now_ms, schedule.seen_ms))
+
+
+def backfill(schedule: Schedule, span: Span) -> Schedule:
+    if _first(schedule.definition.timetable, span) is None:
+        return schedule
+    return msgspec.structs.replace(schedule, owed=(*schedule.owed, span))

@@ -1,0 +1,164 @@
+"""When something runs, again and again. Times are whole moments in, moments out: it reads no clock."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Literal, TypedDict
+from zoneinfo import ZoneInfo
+
+import msgspec
+from cronsim import CronSim, CronSimError
+
+Overlap = Literal["skip", "queue", "cancel", "allow"]
+CatchUp = Literal["none", "one", "all"]
+
+SHORTEST = timedelta(seconds=1)
+"""Cron's own finest step; each run is a commit."""
+
+_MS = timedelta(milliseconds=1)
+
+
+class TimetableKeywords(TypedDict, total=False):
+    """Of ``@schedule(...)``, as of :class:`Timetable`."""
+
+    every: timedelta
+    tz: str
+    overlap: Overlap
+    catch_up: CatchUp
+    window: timedelta
+    jitter: timedelta
+    start: datetime
+    end: datetime
+
+
+class Timetable(msgspec.Struct, frozen=True, omit_defaults=True):
+    """When a schedule runs: a cron expression or an interval, and what happens when it cannot.
+
+    Five fields of cron, or six with seconds first, are read in the zone ``tz`` as Debian's cron reads them.
+    """
+
+    cron: str | None = None
+    every: timedelta | None = None
+    """Counted from ``start``, or else from 1970 UTC: an hour is each full hour, on every machine."""
+    tz: str = "UTC"
+    overlap: Overlap = "skip"
+    """When a time comes and the run before is still under way: skip it, run it after that one (queue), cancel that one
+    and run it once it has ended, or run both (allow)."""
+    catch_up: CatchUp = "one"
+    """Of the times that passed while no engine was there to see them: none, the last one, or all."""
+    window: timedelta | None = None
+    """How long ago a time may be to be caught up; without one, any time."""
+    jitter: timedelta = timedelta(0)
+    """Each run is late by less than this, always by the same for the same time; never as late as the next time."""
+    start: datetime | None = None
+    """The first moment at which it may run."""
+    end: datetime | None = None
+    """The first at which it may not any more."""
+
+    def __post_init__(self) -> None:
+        if (self.cron is None) == (self.every is None):
+            raise ValueError("a timetable has a cron expression or an interval: Timetable('0 3 * * *'), or (every=...)")
+        self._check_durations()
+        self._check_moments()
+        if self.overlap not in ("skip", "queue", "cancel", "allow"):
+            raise ValueError(f'overlap is "skip", "queue", "cancel" or "allow", got {self.overlap!r}')
+        if self.catch_up not in ("none", "one", "all"):
+            raise ValueError(f'catch_up is "none", "one" or "all", got {self.catch_up!r}')
+        zone = _zone(self.tz)
+        if self.cron is not None:
+            _check_cron(self.cron, zone)
+
+    def _check_durations(self) -> None:
+        for name in ("every", "window", "jitter"):
+            value: object = getattr(self, name)
+            if value is not None and not isinstance(value, timedelta):
+                raise TypeError(f"{name} is a timedelta, got {value!r}; write timedelta(minutes=5)")
+            if value is not None and value < timedelta(0):
+                raise ValueError(f"{name} cannot be negative, got {value}")
+        if self.every is not None and self.every < SHORTEST:
+            raise ValueError(f"every is at least {SHORTEST}, got {self.every}")
+
+    def _check_moments(self) -> None:
+        for name in ("start", "end"):
+            value: object = getattr(self, name)
+            if value is not None and not (isinstance(value, datetime) and value.tzinfo is not None):
+                raise ValueError(f"{name} is a datetime with a zone, got {value!r}")
+        if self.start is not None and self.end is not None and self.end <= self.start:
+            raise ValueError(f"end ({self.end}) is not after start ({self.start})")
+
+    @property
+    def times(self) -> tuple[object, ...]:
+        """What the times follow from."""
+        return self.cron, self.every, self.tz if self.cron else None, self.start, self.end
+
+    @property
+    def jitter_ms(self) -> int:
+        return self.jitter // _MS
+
+    @property
+    def window_ms(self) -> int | None:
+        return None if self.window is None else self.window // _MS
+
+    def after(self, moment_ms: int) -> int | None:
+        """The first time after this moment, if there is any more."""
+        if self.start is not None:
+            moment_ms = max(moment_ms, to_ms(self.start) - 1)
+        time_ms = self._next(moment_ms)
+        over = time_ms is not None and self.end is not None and time_ms >= to_ms(self.end)
+        return None if over else time_ms
+
+    def _next(self, moment_ms: int) -> int | None:
+        if self.every is not None:
+            first_ms, every_ms = 0 if self.start is None else to_ms(self.start), self.every // _MS
+            return first_ms + ((moment_ms - first_ms) // every_ms + 1) * every_ms
+        assert self.cron is not None
+        try:
+            moment = datetime.fromtimestamp(moment_ms // 1000, _zone(self.tz))
+            for time in CronSim(self.cron, moment):
+                time_ms = to_ms(time)
+                # In an hour that comes twice, what is next on the wall may have been an hour ago.
+                if time_ms > moment_ms:
+                    return time_ms
+        except (OverflowError, ValueError):  # the year 9999
+            return None
+        return None
+
+    def latest(self, after_ms: int, until_ms: int) -> int | None:
+        """The last time after one moment and up to another: however many are between, it looks at a few dozen."""
+        low = self.after(after_ms)
+        if low is None or low > until_ms:
+            return None
+        high = until_ms
+        while low < high:
+            middle = (low + high + 1) // 2
+            time_ms = self.after(middle - 1)
+            if time_ms is None or time_ms > high:
+                high = middle - 1
+            else:
+                low = time_ms
+        return low
+
+
+def to_ms(moment: datetime) -> int:
+    return (moment - _EPOCH) // _MS
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@lru_cache(maxsize=64)
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (TypeError, ValueError, OSError, KeyError) as error:  # ZoneInfoNotFoundError is a KeyError
+        raise ValueError(f"tz is the name of a time zone, such as 'Europe/Paris', got {name!r}") from error
+
+
+def _check_cron(expression: str, zone: ZoneInfo) -> None:
+    try:
+        first = next(CronSim(expression, datetime(2000, 1, 1, tzinfo=zone)), None)
+    except CronSimError as error:
+        raise ValueError(f"{expression!r} is no cron expression: {error}") from error
+    if first is None:
+        raise ValueError(f"{expression!r} never comes: no date is like that")
