@@ -6,10 +6,12 @@ from durable import (
     Batch,
     Client,
     Context,
+    Engine,
     ObjectContext,
     ObjectSharedContext,
     Service,
     TerminalError,
+    Timetable,
     VirtualObject,
     Workflow,
     WorkflowContext,
@@ -17,6 +19,7 @@ from durable import (
     first_success,
     generic,
     handler,
+    schedule,
     settled,
     wait,
 )
@@ -79,9 +82,21 @@ async def wrong_names(ctx: Context, client: Client) -> None:
     n: int = await found.output()  # E it is a shipment
 
 
+async def wrong_schedules(engine: Engine) -> None:
+    nightly = Timetable("0 3 * * *")
+    await engine.schedules.create("add", nightly, UserSession.add_item, "alice", 123)  # E wrong argument type
+    await engine.schedules.create("add", nightly, UserSession.add_item, "alice")  # E missing argument
+    await engine.schedules.create("add", "0 3 * * *", UserSession.add_item, "alice", "tea")  # E text is no timetable
+    Timetable("0 3 * * *", overlap="maybe")  # E no such overlap
+
+
 class Tagged(Service, metadata={"tier": 1}):  # E metadata is text
     @handler(retries=3)  # E no such keyword
     async def ping(self, ctx: Context) -> None: ...
+
+    @schedule(every=5)  # E seconds need a unit
+    @handler
+    async def pong(self, ctx: Context) -> None: ...
 
 
 class Odd(Service):

@@ -9,12 +9,14 @@ from durable import (
     CallFuture,
     Client,
     Context,
+    Engine,
     ObjectContext,
     ObjectSharedContext,
     RetryPolicy,
     Service,
     State,
     TerminalError,
+    Timetable,
     VirtualObject,
     WorkflowContext,
     as_completed,
@@ -22,6 +24,7 @@ from durable import (
     gather,
     generic,
     handler,
+    schedule,
     select,
     settled,
     wait,
@@ -91,11 +94,20 @@ async def by_name(ctx: Context, obj: ObjectContext, client: Client) -> None:
     assert_type(await obj.get(State(int, name="visits")), int | None)
 
 
+async def scheduled(engine: Engine, order: Order) -> None:
+    nightly = Timetable("0 3 * * *", tz="Europe/Paris", overlap="queue", catch_up="all", window=timedelta(days=1))
+    await engine.schedules.create("ship", nightly, ShippingService.initiate_shipment, order)
+    await engine.schedules.put("add", Timetable(every=timedelta(hours=1)), UserSession.add_item, "alice", item="laptop")
+    assert_type((await engine.schedules.get("ship")).next_at, datetime | None)
+    assert_type(await engine.call(Tagged.order), str)
+
+
 class Tagged(Service, name="tagged", retry=RetryPolicy(jitter=0.5), private=True, metadata={"team": "shop"}):
     @handler(journal_retention=None, strict_idempotency=False)
     async def ping(self, ctx: Context) -> None:
         await ctx.call(OrderFulfillmentWorkflow.run.options(attach=True), "o-1", await ctx.call(Tagged.order))
 
+    @schedule("*/5 * * * *", tz="Europe/Paris")
     @handler(metadata={"tier": "1"})
     async def order(self, ctx: Context) -> str:
         raise TerminalError("none", status=404)

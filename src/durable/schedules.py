@@ -47,7 +47,7 @@ def schedule(
     return wrap
 
 
-def check_scheduled(handler: Handler[..., object]) -> None:
+def check_scheduled(handler: object) -> None:
     if not isinstance(handler, Handler):
         raise TypeError("@schedule is for a handler; write it above @handler, not below")
     if handler.kind is Kind.WORKFLOW:

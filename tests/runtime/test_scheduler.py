@@ -1,12 +1,15 @@
 """Schedules of a running engine: when runs start, what overlaps, what is caught up, and what a crash changes."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from durable import (
     Context,
+    Engine,
+    EngineStoppedError,
     ObjectContext,
     ScheduleNotFoundError,
     ScheduleStateError,
@@ -19,8 +22,12 @@ from durable import (
     handler,
     schedule,
 )
-from durable.testing import TestEngine
+from durable.audit import audit
+from durable.core.invocation import Commit
+from durable.errors import DamagedError
+from durable.testing import Scene, TestEngine, crash_everywhere
 from durable.timetable import CatchUp, Overlap
+from tests.store.files import execute
 
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
@@ -452,3 +459,100 @@ def test_a_handler_that_needs_an_input_is_scheduled_at_run_time() -> None:
 
     with pytest.raises(TypeError, match="missing a required argument: 'what'"):
         TestEngine(Needy())
+
+
+class Mail(Service):
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+
+    @handler(retention=timedelta(days=30))
+    async def send(self, ctx: Context) -> None:
+        time = ctx.headers["x-schedule-time"]
+        await ctx.run("send", self._send, time)
+        await ctx.sleep(MINUTE * 50)  # into the next time
+
+    async def _send(self, time: str) -> None:
+        self.scene.effect("sent", time)
+
+
+@pytest.mark.parametrize("overlap", ["queue", "cancel", "allow"])
+async def test_a_crash_at_any_commit_loses_and_repeats_no_run(overlap: Overlap) -> None:
+    timetable = Timetable("*/40 * * * *", overlap=overlap, catch_up="all", end=NEW_YEAR + HOUR * 3)
+
+    async def scenario(scene: Scene) -> None:
+        async with scene.engine(Mail(scene)) as engine:
+            await engine.schedules.put("it", timetable, Mail.send)
+            await engine.skip(HOUR * 8)
+
+    assert await crash_everywhere(scenario) > 20
+
+
+async def test_a_crash_after_a_backfill_was_asked_for_runs_all_of_it() -> None:
+    reports = Reports()
+    async with TestEngine(reports) as engine:
+        await engine.schedules.create("hourly", HOURLY, Reports.build, "eu")
+        engine._store.crash_at, engine._store.written = engine.commits + 1, True
+        with pytest.raises(EngineStoppedError):
+            await engine.schedules.backfill("hourly", NEW_YEAR - HOUR * 3, NEW_YEAR)
+
+    async with await after_downtime(engine, MINUTE, reports) as engine:
+        await engine.settle()
+
+        assert reports.begun == ["31 21:00", "31 22:00", "31 23:00"]
+
+
+async def test_a_run_and_its_schedules_row_are_one_commit() -> None:
+    async with TestEngine(Reports()) as engine:
+        await engine.schedules.create("hourly", HOURLY, Reports.build, "eu")
+        commits = list[Commit]()
+        write = engine.disk.write
+        engine.disk.write = lambda commit: (commits.append(commit), write(commit))[1]  # type: ignore[method-assign]
+
+        await engine.skip(HOUR)
+
+        ((commit, row),) = [(each, each.schedules["hourly"]) for each in commits if each.schedules]
+        assert row is not None
+        assert [each.id for each in commit.accepted.values()] == [row.last and row.last.id]
+
+
+async def test_schedules_outlive_a_file(tmp_path: Path) -> None:
+    path, day = tmp_path / "db", timedelta(days=1)
+    async with Engine(path, Shop()) as engine:
+        await engine.schedules.create("it", Timetable(every=day, jitter=MINUTE, window=day), Shop.tidy, deep=False)
+        await engine.schedules.pause("it")
+        before = await engine.schedules.all()
+
+    assert audit(path).clean
+    async with Engine(path, Shop()) as engine:
+        assert await engine.schedules.all() == before
+        await (await engine.schedules.trigger("it")).result()
+    assert audit(path).clean
+
+
+async def test_a_damaged_one_is_left_alone_and_keeps_nobody_from_opening(tmp_path: Path) -> None:
+    path = tmp_path / "db"
+    async with Engine(path, Shop()) as engine:
+        await engine.schedules.create("it", HOURLY, Shop.tidy)
+    for id in ("it", "Shop.tidy"):
+        execute(path, f"UPDATE schedule SET schedule = x'80' WHERE id = '{id}'")
+
+    assert [finding.subject for finding in audit(path).findings] == ["schedule 'Shop.tidy'", "schedule 'it'"]
+    async with Engine(path, Shop()) as engine:
+        assert [each.id for each in await engine.schedules.all()] == ["Shop.tidy.twice"]
+        with pytest.raises(DamagedError, match="schedule 'it' is not what was written"):
+            await engine.schedules.put("it", HOURLY, Shop.tidy)
+        await engine.schedules.delete("it")
+        await engine.schedules.create("it", HOURLY, Shop.tidy)
+
+
+async def test_a_schedule_of_what_is_not_served_is_refused() -> None:
+    async with TestEngine(Shop()) as engine:
+        with pytest.raises(TerminalError, match="there is no handler Reports/build"):
+            await engine.schedules.create("it", HOURLY, Reports.build, "eu")
+
+
+@pytest.mark.parametrize("id", ["", "a/b"])
+async def test_an_id_that_no_path_can_hold_is_refused(id: str) -> None:
+    async with TestEngine(Shop()) as engine:
+        with pytest.raises(ValueError, match="is not empty, and has no slash"):
+            await engine.schedules.create(id, HOURLY, Shop.tidy)

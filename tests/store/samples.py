@@ -1,5 +1,6 @@
 """Rows to write: one invocation with everything that a test does not care about, and one entry of each type."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from durable.core.entries import (
@@ -29,6 +30,9 @@ from durable.core.entries import (
 from durable.core.ids import CANCEL, InvocationId, plain
 from durable.core.invocation import Caller, Commit, Invocation, Kind, Request, Status
 from durable.core.outcome import Failure, Success
+from durable.core.schedule import Definition, Schedule, Span
+from durable.core.schedule import Run as ScheduledRun
+from durable.timetable import Timetable
 
 CART = ("Cart", "mary")
 
@@ -50,6 +54,37 @@ def invocation(n: int, *, kind: Kind = Kind.EXCLUSIVE, key: str | None = "mary",
         "modified_ms": 1_000 + n,
     }
     return Invocation(n=n, id=id_of(n), **(defaults | fields))
+
+
+def scheduled(id: str, paused: bool = False) -> Schedule:
+    """With a value in each field."""
+    timetable = Timetable(
+        "0 3 * * *",
+        tz="Europe/Paris",
+        overlap="queue",
+        catch_up="all",
+        window=timedelta(days=1),
+        jitter=timedelta(minutes=1),
+        start=datetime(2026, 1, 1, tzinfo=UTC),
+        end=datetime(2027, 1, 1, tzinfo=UTC),
+    )
+    definition = Definition(
+        id=id,
+        target=Target("Cart", "checkout", "mary"),
+        payload=b"{}",
+        headers={"x": "y"},
+        timetable=timetable,
+        declared=True,
+    )
+    return Schedule(
+        definition=definition,
+        seen_ms=5,
+        owed=(Span(1, 2), Span(3, 4)),
+        under_way=(id_of(1),),
+        last=ScheduledRun(1, id_of(1)),
+        triggered_ms=3,
+        paused=paused,
+    )
 
 
 def accepting(*invocations: Invocation) -> Commit:

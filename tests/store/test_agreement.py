@@ -13,11 +13,12 @@ from durable.core.suspects import Suspect
 from durable.store import Store
 from durable.store.memory import MemoryStore
 from durable.store.sqlite import SQLiteStore
-from tests.store.samples import ENTRIES, caller, id_of, invocation
+from tests.store.samples import ENTRIES, caller, id_of, invocation, scheduled
 
 KEYS = ("mary", "john", "")
 NAMES = ("a", "ä\0", "")
 NUMBERS = range(1, 9)
+SCHEDULES = ("nightly", "ä\0")
 
 moments = st.integers(0, 5)
 numbers = st.sampled_from(NUMBERS)
@@ -46,6 +47,7 @@ counts = st.integers(0, 3)
 suspects = st.builds(
     Suspect, n=numbers, deaths=st.just(3), alone=counts, position=counts, survived_ms=counts, epoch=counts, trial=counts
 )
+schedules = st.builds(scheduled, st.sampled_from(SCHEDULES), st.booleans())
 targets = st.fixed_dictionaries({"kind": st.sampled_from(Kind), "key": st.sampled_from(KEYS)})
 
 
@@ -75,6 +77,7 @@ class History:
         commit.listeners = draw(st.dictionaries(listeners, st.booleans(), max_size=2))
         commit.suspects = {each.n: each for each in draw(st.lists(suspects, max_size=2))}
         commit.suspects |= dict.fromkeys(draw(st.sets(numbers, max_size=1)))
+        commit.schedules = draw(st.dictionaries(st.sampled_from(SCHEDULES), st.none() | schedules, max_size=2))
         for n in draw(st.lists(numbers, max_size=1)):
             if n not in self._rows:
                 continue
@@ -115,6 +118,7 @@ async def everything(store: Store) -> dict[str, Any]:
         "running": [await store.running(after=after, limit=2) for after in NUMBERS],
         "left": await store.left(),
         "suspects": await store.suspects(),
+        "schedules": await store.schedules(),
         "timers": pages,
         "expired": [await store.expired(now_ms, limit=3) for now_ms in range(7)],
     }

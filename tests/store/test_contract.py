@@ -13,7 +13,7 @@ from durable.core.suspects import Left, Suspect
 from durable.errors import StoreError
 from durable.store import Store
 from tests.store.conftest import Bench
-from tests.store.samples import CART, ENTRIES, FULL, accepting, caller, id_of, invocation
+from tests.store.samples import CART, ENTRIES, FULL, accepting, caller, id_of, invocation, scheduled
 
 
 async def test_an_accepted_invocation_is_read_as_it_was_written(store: Store) -> None:
@@ -443,3 +443,17 @@ async def test_a_disk_knows_whether_it_was_closed(bench: Bench) -> None:
     await store.close()
 
     assert (await store.open()).clean
+
+
+async def test_schedules_are_read_as_they_were_written_last_in_order_of_id(store: Store) -> None:
+    for id, row in {"b": scheduled("b"), "a": scheduled("a"), "c": scheduled("c")}.items():
+        commit = Commit()
+        commit.schedules[id] = row
+        await store.commit(commit)
+    commit = Commit()
+    commit.schedules = {"b": scheduled("b", paused=True), "c": None}
+
+    await store.commit(commit)
+
+    loaded = await store.schedules()
+    assert (loaded.schedules, loaded.damaged) == ([scheduled("a"), scheduled("b", paused=True)], {})

@@ -104,9 +104,12 @@ def starts_ms(schedule: Schedule, time_ms: int) -> int:
 
 
 def settle(schedule: Schedule, is_over: Callable[[InvocationId], bool]) -> Schedule:
-    """Forget the runs that have ended."""
-    left = tuple(id for id in schedule.under_way if not is_over(id))
-    return schedule if left == schedule.under_way else msgspec.structs.replace(schedule, under_way=left)
+    """Forget the runs that have ended, and what is owed and has no time: a zone's rules may have changed since."""
+    under_way = tuple(id for id in schedule.under_way if not is_over(id))
+    owed = tuple(span for span in schedule.owed if _first(schedule.definition.timetable, span) is not None)
+    if (under_way, owed) == (schedule.under_way, schedule.owed):
+        return schedule
+    return msgspec.structs.replace(schedule, under_way=under_way, owed=owed)
 
 
 def notice(schedule: Schedule, now_ms: int) -> Noticed:
@@ -149,12 +152,11 @@ def _caught_up(schedule: Schedule, latest: int, now_ms: int) -> Span | None:
 
 
 def next_ms(schedule: Schedule) -> int | None:
-    """The time whose run may start now."""
+    """The time whose run may start now, of a settled schedule."""
     waits = schedule.under_way and schedule.definition.timetable.overlap != "allow"
-    if schedule.paused or waits:
+    if schedule.paused or waits or not schedule.owed:
         return None
-    times = (_first(schedule.definition.timetable, span) for span in schedule.owed)
-    return next((time_ms for time_ms in times if time_ms is not None), None)
+    return _first(schedule.definition.timetable, schedule.owed[0])
 
 
 def _first(timetable: Timetable, span: Span) -> int | None:
@@ -164,13 +166,10 @@ def _first(timetable: Timetable, span: Span) -> int | None:
 
 def start(schedule: Schedule, time_ms: int, *, known: bool) -> Schedule:
     """The first time that is owed is run, or ``known`` to have been; it is owed no more."""
-    timetable, owed = schedule.definition.timetable, list(schedule.owed)
-    while owed and _first(timetable, owed[0]) is None:
-        owed.pop(0)
-    if owed:
-        owed[0] = Span(time_ms, owed[0].until_ms)
-        owed = owed if _first(timetable, owed[0]) is not None else owed[1:]
-    schedule = msgspec.structs.replace(schedule, owed=tuple(owed))
+    head, *others = schedule.owed
+    rest = Span(time_ms, head.until_ms)
+    left = [] if _first(schedule.definition.timetable, rest) is None else [rest]
+    schedule = msgspec.structs.replace(schedule, owed=(*left, *others))
     return schedule if known else _ran(schedule, Run(time_ms, run_id(schedule.definition.id, time_ms)))
 
 

@@ -44,7 +44,7 @@ class Scheduler:
         self.problems: dict[str, str] = {}
         """Why a schedule stands still until the engine is opened again."""
         self._due: dict[str, int] = {}
-        self._ready = set[str]()
+        self._ready: set[str] = set()
         self._watched: dict[InvocationId, str] = {}
         self.errand = Errand(kernel, self._look_at_all, self.arm)
 
@@ -130,9 +130,9 @@ class Scheduler:
 
     def _take_due(self) -> list[str]:
         now_ms = self._kernel.clock.now_ms()
-        due = self._ready | {id for id, due_ms in self._due.items() if due_ms <= now_ms}
-        self._ready = set()
-        return sorted(due - self.problems.keys())
+        ready, self._ready = self._ready, set()
+        ready.update(id for id, due_ms in self._due.items() if due_ms <= now_ms)
+        return sorted(ready - self.problems.keys())
 
     async def _look_at(self, id: str) -> None:
         try:

@@ -71,6 +71,58 @@ _PATTERNS: Document = {
     "type": "array",
     "items": {"type": "object", "required": ["pattern"], "properties": {"pattern": {"type": "string"}}},
 }
+_TIMETABLE: Document = {
+    "type": "object",
+    "description": "A cron expression or an interval, and what happens if a time cannot be kept.",
+    "properties": {
+        "cron": {"type": "string"},
+        "every": {"type": "string", "format": "duration"},
+        "tz": {"type": "string", "default": "UTC"},
+        "overlap": {"enum": ["skip", "queue", "cancel", "allow"], "default": "skip"},
+        "catch_up": {"enum": ["none", "one", "all"], "default": "one"},
+        "window": {"type": "string", "format": "duration"},
+        "jitter": {"type": "string", "format": "duration"},
+        "start": {"type": "string", "format": "date-time"},
+        "end": {"type": "string", "format": "date-time"},
+    },
+}
+_SCHEDULE: Document = {
+    "type": "object",
+    "required": ["service", "handler", "timetable"],
+    "properties": {
+        "service": {"type": "string"},
+        "handler": {"type": "string"},
+        "key": {"type": "string"},
+        "input": {},
+        "headers": {"type": "object", "additionalProperties": {"type": "string"}},
+        "timetable": {"$ref": "#/components/schemas/Timetable"},
+    },
+}
+_NEW_SCHEDULE: Document = {
+    "allOf": [
+        {"$ref": "#/components/schemas/Schedule"},
+        {"type": "object", "required": ["id"], "properties": {"id": {"type": "string"}}},
+    ]
+}
+_BACKFILL: Document = {
+    "type": "object",
+    "required": ["start", "end"],
+    "properties": {
+        "start": {"type": "string", "format": "date-time"},
+        "end": {"type": "string", "format": "date-time"},
+    },
+}
+_SCHEMAS: Document = {
+    "Error": _ERROR,
+    "Batch": _BATCH,
+    "State": _STATE,
+    "Timetable": _TIMETABLE,
+    "Schedule": _SCHEDULE,
+    "NewSchedule": _NEW_SCHEDULE,
+    "Backfill": _BACKFILL,
+    "Limits": _LIMITS,
+    "Patterns": _PATTERNS,
+}
 
 
 def document(operations: Sequence[Operation], version: str) -> Document:
@@ -82,7 +134,7 @@ def document(operations: Sequence[Operation], version: str) -> Document:
         "info": {"title": "durable admin API", "version": version},
         "paths": paths,
         "components": {
-            "schemas": {"Error": _ERROR, "Batch": _BATCH, "State": _STATE, "Limits": _LIMITS, "Patterns": _PATTERNS},
+            "schemas": _SCHEMAS,
             "responses": {"Error": _content("Why it was not done", "Error")},
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },

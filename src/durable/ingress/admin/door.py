@@ -12,6 +12,7 @@ from durable.core.waits import Why
 from durable.errors import DiskFullError
 from durable.limiting import Limits
 from durable.runtime.outside import Accepted, Peeked, Services, Submission
+from durable.schedules import Schedules
 from durable.service import AnyService
 
 
@@ -80,6 +81,9 @@ class Administered(Protocol):
     def limits(self) -> Limits:
         """What may run, start and wait; while it is open."""
         ...
+
+    @property
+    def schedules(self) -> Schedules: ...
 
     @property
     def last_audit(self) -> Audit | None: ...

@@ -9,7 +9,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from durable.ingress.admin import about, invocations, limits, services, state
+from durable.ingress.admin import about, invocations, limits, schedules, services, state
 from durable.ingress.admin.batch import carry_out_all
 from durable.ingress.admin.door import Administered
 from durable.ingress.admin.verbs import Name
@@ -38,6 +38,7 @@ def _batch(name: Name) -> Operation:
 
 
 _ONE = "/invocations/{invocation_id}"
+_SCHEDULE = "/schedules/{schedule}"
 
 OPERATIONS = (
     Operation("GET", "/health", about.health, "Whether the engine runs"),
@@ -78,5 +79,14 @@ OPERATIONS = (
     ),
     Operation("PATCH", f"{_ONE}/purge", invocations.purge, "Forget it, once it is completed"),
     Operation("PATCH", f"{_ONE}/purge-journal", invocations.purge_journal, "Forget its journal, once it is completed"),
+    Operation("GET", "/schedules", schedules.all_schedules, "Every schedule"),
+    Operation("POST", "/schedules", schedules.create, "A new schedule", (201,), body="NewSchedule"),
+    Operation("GET", _SCHEDULE, schedules.one_schedule, "One schedule"),
+    Operation("PUT", _SCHEDULE, schedules.put, "Create it, or let it be so", body="Schedule"),
+    Operation("DELETE", _SCHEDULE, schedules.delete, "Forget it; its runs go on"),
+    Operation("PATCH", f"{_SCHEDULE}/pause", schedules.pause, "No run starts by itself"),
+    Operation("PATCH", f"{_SCHEDULE}/resume", schedules.resume, "Go on with the next time"),
+    Operation("PATCH", f"{_SCHEDULE}/trigger", schedules.trigger, "One run now"),
+    Operation("PATCH", f"{_SCHEDULE}/backfill", schedules.backfill, "Run a span of the past", body="Backfill"),
     *map(_batch, get_args(Name)),
 )

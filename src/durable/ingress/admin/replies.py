@@ -22,8 +22,8 @@ def empty(status: int, headers: Mapping[str, str] | None = None) -> Response:
     return Response(status_code=status, headers=headers)
 
 
-def found(body: object) -> Response:
-    return Response(msgspec.json.encode(body), media_type=JSON)
+def found(body: object, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(body), status, media_type=JSON)
 
 
 def refused(refusal: Refusal) -> Response:
