@@ -113,16 +113,7 @@ class Timetable(msgspec.Struct, frozen=True, omit_defaults=True):
             first_ms, every_ms = 0 if self.start is None else to_ms(self.start), self.every // _MS
             return first_ms + ((moment_ms - first_ms) // every_ms + 1) * every_ms
         assert self.cron is not None
-        try:
-            moment = datetime.fromtimestamp(moment_ms // 1000, _zone(self.tz))
-            for time in CronSim(self.cron, moment):
-                time_ms = to_ms(time)
-                # In an hour that comes twice, what is next on the wall may have been an hour ago.
-                if time_ms > moment_ms:
-                    return time_ms
-        except (OverflowError, ValueError):  # the year 9999
-            return None
-        return None
+        return _cron_after(self.cron, self.tz, moment_ms)
 
     def latest(self, after_ms: int, until_ms: int) -> int | None:
         """The last time after one moment and up to another: however many are between, it looks at a few dozen."""
@@ -138,6 +129,21 @@ class Timetable(msgspec.Struct, frozen=True, omit_defaults=True):
             else:
                 low = time_ms
         return low
+
+
+# A decision asks for the same few times again and again, and each costs 0.1 ms, most of it for reading the expression.
+@lru_cache(maxsize=4096)
+def _cron_after(expression: str, tz: str, moment_ms: int) -> int | None:
+    try:
+        moment = datetime.fromtimestamp(moment_ms // 1000, _zone(tz))
+        for time in CronSim(expression, moment):
+            time_ms = to_ms(time)
+            # In an hour that comes twice, what is next on the wall may have been an hour ago.
+            if time_ms > moment_ms:
+                return time_ms
+    except (OverflowError, ValueError):  # the year 9999
+        return None
+    return None
 
 
 def to_ms(moment: datetime) -> int:
