@@ -11,7 +11,7 @@ import pytest
 
 from durable.runtime.writer import Writer
 from tests.crash import served
-from tests.crash.customers import Book, WrongError
+from tests.crash.customers import GROUP, Book, WrongError
 from tests.crash.storm import CUSTOMERS, check_bumps, check_steps, report, storm
 
 KILLS = 40
@@ -29,7 +29,7 @@ def test_kills_under_load_lose_nothing_and_double_nothing(capsys: pytest.Capture
     assert book.counts["acknowledged"] >= 20 * KILLS
     assert book.counts["lost"] >= CUSTOMERS
     assert book.counts["steps run again"] > 0  # so kills did hit steps
-    assert book.counts["histories"] >= 10
+    assert book.counts["histories"] >= CUSTOMERS / GROUP
     assert book.counts["operations"] >= 2 * book.counts["unknown"] > 0
     assert {kind for kind, answers in book.answers.items() if answers} == {"order", "parcel", "signup"}
 
@@ -44,7 +44,8 @@ def test_servers_that_are_asked_to_stop_cut_nothing_off(capsys: pytest.CaptureFi
     assert book.counts["acknowledged"] >= 20 * SIGTERMS
     assert book.counts["steps run again"] == 0
     assert max(book.closings) < 5  # a second for replies that wait, a second for steps, and what a busy machine needs
-    assert book.said == ""  # no task was destroyed, and no traceback shown
+    assert "Traceback" not in book.said
+    assert "destroyed" not in book.said
 
 
 def serve_early(directory: str, port: str) -> None:
