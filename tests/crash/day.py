@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 
-from durable import Engine, Options, TerminalError
+from durable import Engine, Limit, Options, Rate, TerminalError
 from durable.backup import restore
 from durable.errors import InvocationNotFoundError
 from durable.ingress import ingress
@@ -71,6 +71,7 @@ class Day:
             await self._kill(engine)
             await self._forget(engine)
             await self._purge(engine)
+            await self._limit(engine)
             if not (self._directory / "backup").exists():
                 await engine.backup(self._directory / "backup")
         if not (self._directory / "restored").exists():
@@ -129,6 +130,15 @@ class Day:
         await engine.call(Signup.confirm, key, "yes")
         await run.result()
         await run.purge()
+
+    async def _limit(self, engine: Engine) -> None:
+        """A rate that is put, used by two starts, and taken back."""
+        limit = Limit("key/Tally/limited", rate=Rate(1, timedelta(milliseconds=60)))
+        await engine.limits.put(limit)
+        for who in ("one", "two"):
+            await engine.call(Tally.bump.options(idempotency_key=who), "limited", who)
+        with suppress(TerminalError):  # another day took it back
+            await engine.limits.remove(limit.pattern)
 
     async def _awakeable(self, parcel: str) -> str:
         diary = self._directory / "diary"

@@ -86,6 +86,10 @@ commit      around  durable.runtime.writer:Writer._take
             after   remove_waiter
             after   set_listener
             after   remove_listener
+            after   set_limit
+            after   remove_limit
+            after   set_rate
+            after   remove_rate
             after   purge_journal
             after   purge_timers
             after   purge_waiters
