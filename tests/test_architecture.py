@@ -14,8 +14,8 @@ PACKAGE = Path(__file__).parents[1] / "src" / "durable"
 RINGS = (
     "errors flaw flow limits retry serde shape outcome options timetable",
     "core",
-    "action threads service handlers settings signature state misuse futures combinators machine context saga client "
-    "openapi generic replacement verbs window tally mapper fanout polling batch batched collector schedules",
+    "action threads calling service handlers settings signature state misuse futures combinators machine context saga "
+    "client openapi generic replacement verbs window tally mapper fanout polling batch batched collector schedules",
     "store runtime audit backup",
     "engine limiting serving",
     "ingress http testing cli lint __main__",

@@ -34,7 +34,7 @@ from durable.errors import (
     StoreError,
     TerminalError,
 )
-from durable.flow import Limit, Rate
+from durable.flow import Debounce, Limit, Rate
 from durable.futures import CallFuture, DurableFuture
 from durable.generic import generic
 from durable.options import Options
@@ -65,6 +65,7 @@ __all__ = [
     "CallFuture",
     "Client",
     "Context",
+    "Debounce",
     "DiskFullError",
     "DurableError",
     "DurableFuture",

@@ -31,8 +31,9 @@ from durable.runtime.clock import Clock, SystemClock
 from durable.runtime.gatekeeper import Gatekeeper
 from durable.runtime.invoker import Invoker, Runnable
 from durable.runtime.kernel import Kernel
-from durable.runtime.outside import Outside, Submission
+from durable.runtime.outside import Outside
 from durable.runtime.recovery import Recovery
+from durable.runtime.requests import Submission
 from durable.runtime.retention import Retention
 from durable.runtime.schedule_verbs import ScheduleVerbs
 from durable.runtime.scheduler import Scheduler

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
-from typing import TypeGuard
+from typing import Literal, TypeGuard, get_args
 
 import msgspec
 
@@ -17,6 +17,7 @@ PRIORITIES = range(10)
 
 LIMIT_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.-]{0,35}")
 _LEVEL = re.compile(r"[a-zA-Z0-9_.-]{1,36}")
+_LINE = re.compile(r"[\x21-\x7e]{1,200}")
 _DEPTHS = {"engine": (1,), "service": (2,), "handler": (3,), "key": (3,), "limit": (2, 3, 4)}
 _EXPECTED = (
     "expected engine, service/NAME, handler/SERVICE/NAME, key/SERVICE/KEY, or limit/NAME with up to two levels of a "
@@ -49,6 +50,39 @@ class Rate(msgspec.Struct, frozen=True):
     def apart_ms(self) -> float:
         """From one start to the next, if they come evenly."""
         return self.per.total_seconds() * 1000 / self.count
+
+
+class Debounce(msgspec.Struct, frozen=True):
+    """A call waits for ``window``; a later one within that time takes its place, and waits anew.
+
+    However many come, one runs ``longest`` after the first of them.
+    """
+
+    window: timedelta
+    longest: timedelta | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("window", "longest"):
+            duration: object = getattr(self, name)
+            if duration is None and name == "longest":
+                continue
+            if not isinstance(duration, timedelta):
+                raise TypeError(f"{name} is a timedelta, got {duration!r}; write Debounce(timedelta(seconds=5))")
+            if duration <= timedelta(0):
+                raise ValueError(f"{name} must be longer than zero, got {duration}")
+
+
+Singleton = Literal["skip", "queue", "cancel"]
+"""What a call does while another one is under way: nothing; wait for it; or cancel it, and run when it has ended."""
+
+
+def check_single(singleton: object, debounce: object) -> None:
+    if singleton is not None and singleton not in get_args(Singleton):
+        raise ValueError(f"singleton is one of {', '.join(get_args(Singleton))}, got {singleton!r}")
+    if debounce is not None and not isinstance(debounce, Debounce):
+        raise TypeError(f"debounce is a Debounce, got {debounce!r}; write Debounce(timedelta(seconds=5))")
+    if singleton is not None and debounce is not None:
+        raise ValueError("a handler is a singleton, or debounced, not both: what is debounced runs one at a time")
 
 
 class Limit(msgspec.Struct, frozen=True):
@@ -126,6 +160,12 @@ def check_limit_key(key: object) -> str:
     levels = key.split("/") if isinstance(key, str) else []
     if not isinstance(key, str) or not 1 <= len(levels) <= 2 or not all(_LEVEL.fullmatch(level) for level in levels):
         raise ValueError(f"a limit key is one or two parts like acme or acme/eu, each {_LEVEL.pattern}, got {key!r}")
+    return key
+
+
+def check_line(key: object) -> str:
+    if not isinstance(key, str) or not _LINE.fullmatch(key):
+        raise ValueError(f"a singleton key is 1 to 200 visible ASCII characters, got {key!r}")
     return key
 
 

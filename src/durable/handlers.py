@@ -6,15 +6,16 @@ from collections.abc import Awaitable, Callable, Mapping
 from copy import copy
 from datetime import timedelta
 from inspect import Parameter, unwrap
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, NamedTuple, ParamSpec, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, NamedTuple, ParamSpec, Self, TypeVar, Unpack, overload
 
+from durable.calling import CHECKS, CallOptions
 from durable.context import Context
-from durable.core.entries import Target
+from durable.core.entries import Target, line_of
 from durable.core.invocation import Kind
 from durable.errors import PayloadError
 from durable.flaw import refused
-from durable.flow import Limit, check_limit_key, check_priority, no_named_limit
-from durable.limits import LONGEST_KEY, check_headers, check_text
+from durable.flow import Limit, no_named_limit
+from durable.limits import LONGEST_KEY, check_text
 from durable.machine import Machine, Outgoing
 from durable.misuse import not_a_handler
 from durable.retry import RetryPolicy
@@ -58,6 +59,7 @@ class Handler(Generic[Args, R_co]):
     attach: bool = False
     limit_key: str | None = None
     priority: int = 0
+    singleton_key: str = ""
     media_type: str | None = None
     """Of its input over HTTP, if that does not follow from its type."""
     schedules: tuple[DeclaredSchedule, ...] = ()
@@ -72,42 +74,25 @@ class Handler(Generic[Args, R_co]):
         """On the wire, as ``service``."""
         self.__doc__ = signature.function.__doc__
 
-    def options(
-        self,
-        *,
-        idempotency_key: str | None = None,
-        headers: Mapping[str, str] | None = None,
-        identity: str | None = None,
-        attach: bool | None = None,
-        limit_key: str | None = None,
-        priority: int | None = None,
-    ) -> Self:
-        """The same handler, to be called with these options; ``None`` leaves one as it is.
-
-        Calls with the same ``idempotency_key`` are one call, and have one result. ``identity`` is for a client that has
-        authenticated somebody; inside a handler the identity of its own caller travels by itself. With ``attach`` the
-        call of a workflow's run that was invoked before waits for that one's outcome, instead of being refused.
-        ``limit_key`` says whose part of the handler's named limit it counts for: ``acme``, or ``acme/eu``. Each
-        ``priority`` from 0 to 9 is served twice as often as the one below, while both wait.
-        """
-        if attach and self.kind is not Kind.WORKFLOW:
-            raise ValueError(f"{self} is not the run of a workflow; to attach to a call, repeat its idempotency key")
-        if idempotency_key is not None:
-            idempotency_key = check_text(idempotency_key, "an idempotency key", LONGEST_KEY)
-        if idempotency_key == "":
-            raise ValueError("an idempotency key cannot be empty")
-        if identity is not None:
-            identity = check_text(identity, "an identity", LONGEST_KEY)
-        if limit_key is not None and self.settings.limit is None:
-            raise ValueError(no_named_limit(self))
+    def options(self, **options: Unpack[CallOptions]) -> Self:
+        """The same handler, to be called with these options; ``None`` leaves one as it is."""
         bound = copy(self)
-        bound.limit_key = self.limit_key if limit_key is None else check_limit_key(limit_key)
-        bound.priority = self.priority if priority is None else check_priority(priority)
-        bound.idempotency_key = self.idempotency_key if idempotency_key is None else idempotency_key
-        bound.headers = self.headers if headers is None else check_headers(headers)
-        bound.identity = self.identity if identity is None else identity
-        bound.attach = self.attach if attach is None else attach
+        for name, value in options.items():
+            if name not in CHECKS:
+                raise TypeError(f"{self} has no option {name!r}; there are {', '.join(CHECKS)}")
+            if value is not None:
+                self._check_option(name, value)
+                setattr(bound, name, CHECKS[name](value))
         return bound
+
+    def _check_option(self, name: str, value: object) -> None:
+        """Whether it makes sense for this handler."""
+        if name == "attach" and value and self.kind is not Kind.WORKFLOW:
+            raise ValueError(f"{self} is not the run of a workflow; to attach to a call, repeat its idempotency key")
+        if name == "limit_key" and self.settings.limit is None:
+            raise ValueError(no_named_limit(self))
+        if name == "singleton_key" and not self.settings.lines:
+            raise ValueError(f"{self} is no singleton, and not debounced; a singleton_key would change nothing")
 
     @property
     def source(self) -> str:
@@ -208,6 +193,11 @@ class Handler(Generic[Args, R_co]):
         return offered
 
     def check(self) -> None:
+        if self.settings.lines and self.kind is not Kind.SERVICE:
+            raise TypeError(
+                f"{self} has a key: its calls stand in the line of that key already; singleton and debounce are for "
+                "handlers of a Service"
+            )
         """Resolve the types of input and output: :class:`TypeError` if one cannot be, or has no JSON."""
         decoder(self._signature.input_type, _Part("input", self))
         decoder(self._signature.output_type, _Part("output", self))
@@ -233,6 +223,8 @@ class Handler(Generic[Args, R_co]):
         """Where a call goes; :class:`TypeError` if it has a key too much or too little."""
         if self._signature.keyed != (key is not None):
             raise TypeError(f"{self} {'needs a key' if key is None else f'has no keys, got {key!r}'}")
+        if self.settings.lines:
+            return line_of(self.service, self.name, self.singleton_key)
         return Target(self.service, self.name, self._checked_key(key))
 
     def _checked_key(self, key: str | None) -> str | None:

@@ -8,7 +8,7 @@ from datetime import timedelta
 import msgspec
 
 from durable.collector import beside, has_batches
-from durable.core.invocation import Kind
+from durable.core.invocation import Kind, Single
 from durable.core.ledger import Rule
 from durable.handlers import Handler
 from durable.machine import Machine
@@ -16,8 +16,9 @@ from durable.mapper import MAPPERS
 from durable.replacement import REPLACE_STATE, StateReplacer
 from durable.retry import RetryPolicy
 from durable.runtime.invoker import Runnable
-from durable.runtime.outside import HandlerInfo, Services
+from durable.runtime.requests import HandlerInfo, Services
 from durable.service import AnyService, VirtualObject, check_service, handlers_of
+from durable.settings import Settings
 
 Names = tuple[str, str]
 """Of a service and a handler, on the wire."""
@@ -99,6 +100,7 @@ def shown(bound: Mapping[Names, Bound]) -> Services:
             handler.raw_input,
             handler.raw_output,
             handler.settings.limit is not None,
+            handler.settings.lines,
         )
     return services
 
@@ -107,13 +109,23 @@ def _rule(handler: Handler[..., object]) -> Rule:
     settings = handler.settings
     shorter = settings.journal_retention < max(settings.retention, settings.idempotency_retention)
     return Rule(
-        kind=handler.kind,
+        kind=Kind.EXCLUSIVE if settings.lines else handler.kind,
         retention_ms=_ms(settings.retention),
         journal_retention_ms=_ms(settings.journal_retention) if shorter else None,
         strict_idempotency=settings.strict_idempotency,
         idempotency_retention_ms=_ms(settings.idempotency_retention),
         limit=settings.limit,
+        single=_single(settings),
     )
+
+
+def _single(settings: Settings) -> Single | None:
+    if settings.singleton is not None:
+        return Single(settings.singleton)
+    debounce = settings.debounce
+    if debounce is None:
+        return None
+    return Single("last", _ms(debounce.window), None if debounce.longest is None else _ms(debounce.longest))
 
 
 def _ms(duration: timedelta) -> int:

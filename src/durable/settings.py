@@ -10,7 +10,7 @@ from typing import TypedDict
 
 import msgspec
 
-from durable.flow import Limit, Rate, check_limit_name
+from durable.flow import Debounce, Limit, Rate, Singleton, check_limit_name, check_single
 from durable.limits import check_flag, check_text
 from durable.retry import RetryPolicy, check_policy
 
@@ -54,6 +54,10 @@ class HandlerKeywords(ServiceKeywords, total=False):
     """How many of its calls may wait for their turn."""
     hold: bool
     """Whether a call that waits keeps its slot."""
+    singleton: Singleton
+    """One call runs at a time; and what others do meanwhile."""
+    debounce: Debounce
+    """Of calls soon after one another the last one runs."""
 
 
 class Declaration(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,6 +75,8 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True):
     rate: Rate | None = None
     queue: int | None = None
     hold: bool | None = None
+    singleton: Singleton | None = None
+    debounce: Debounce | None = None
     metadata: Mapping[str, str] = {}
 
     def __post_init__(self) -> None:
@@ -91,6 +97,7 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True):
         check_limit_name(self.limit)
         check_flag(self.hold, "hold")
         self.bounds("handler/any/any")
+        check_single(self.singleton, self.debounce)
         check_flag(self.private, "private")
         check_flag(self.strict_idempotency, "strict_idempotency")
         _check_mapping(self.metadata)
@@ -128,6 +135,8 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True):
             rate=self.rate,
             queue=self.queue,
             hold=self.hold,
+            singleton=self.singleton,
+            debounce=self.debounce,
             metadata={**general.metadata, **self.metadata},
         )
 
@@ -144,7 +153,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     strict_idempotency: bool = True
     limit: str | None = None
     """The named limit that its calls count for."""
+    singleton: Singleton | None = None
+    debounce: Debounce | None = None
     metadata: Mapping[str, str] = {}
+
+    @property
+    def lines(self) -> bool:
+        """Whether calls stand in a line, although there is no key."""
+        return self.singleton is not None or self.debounce is not None
 
     @classmethod
     def of(cls, declared: Declaration) -> Settings:
@@ -160,6 +176,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             private=bool(declared.private),
             strict_idempotency=declared.strict_idempotency is not False,
             limit=declared.limit,
+            singleton=declared.singleton,
+            debounce=declared.debounce,
             metadata=declared.metadata,
         )
 

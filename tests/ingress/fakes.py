@@ -12,7 +12,7 @@ from durable.core.entries import Target
 from durable.core.invocation import Kind
 from durable.core.outcome import Failure, Outcome, Success
 from durable.errors import DiskFullError, EngineStoppedError, TerminalError
-from durable.runtime.outside import Accepted, Called, HandlerInfo, Peeked, Submission
+from durable.runtime.requests import Accepted, Called, HandlerInfo, Peeked, Submission
 
 NOW = datetime(2026, 11, 24, 2, 59, 28, 618_000, tzinfo=UTC)
 RETENTION = timedelta(days=1)

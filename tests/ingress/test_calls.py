@@ -8,7 +8,7 @@ import pytest
 
 from durable.core.entries import Target
 from durable.ingress import ingress
-from durable.runtime.outside import Submission
+from durable.runtime.requests import Submission
 from tests.ingress.checks import is_failed, is_refused
 from tests.ingress.fakes import NOW
 

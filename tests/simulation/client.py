@@ -13,7 +13,7 @@ from durable.core.invocation import workflow_id
 from durable.core.outcome import Failure
 from durable.engine import Engine as Client
 from durable.replacement import REPLACE_STATE, Replacement, version_of
-from durable.runtime.outside import Submission
+from durable.runtime.requests import Submission
 from tests.simulation.control import Control, id_of, is_forgotten
 from tests.simulation.linear import Done
 from tests.simulation.scenario import ABOUT, Operation

@@ -28,7 +28,7 @@ FROM invocation WHERE kind = 'exclusive' AND place IS NULL AND status NOT IN ('s
 -- I8_foreign_place --
 -- It would hold the key, and nothing would free it.
 SELECT id, 'it is ' || kind || ' and ' || status || ', and has a place in the line of a key of ' || service
-FROM invocation WHERE place IS NOT NULL AND status <> 'completed' AND (kind <> 'exclusive' OR status = 'scheduled')
+FROM invocation WHERE place IS NOT NULL AND status <> 'completed' AND kind <> 'exclusive'
 
 -- I9_no_time --
 -- Nothing starts what has no time.

@@ -13,6 +13,7 @@ from durable.core.invocation import Caller, InstanceId, Kind, Request, Status, i
 from durable.core.ledger import Ledger, Resident
 from durable.core.lifecycle import Needed
 from durable.core.outcome import Failure, Outcome, Success
+from durable.core.single import make_way, skipped, way_needs
 from durable.errors import TerminalError
 
 ALONE = frozenset({e.Run, e.Sleep, e.GetState, e.GetStateKeys, e.Now, e.SetState, e.ClearState, e.ClearAllState})
@@ -28,6 +29,7 @@ def needs(ledger: Ledger, resident: Resident, command: e.AnyCommand) -> Iterator
             request = _request(ledger, resident, command)
             if request is not None:
                 yield from lifecycle.accept_needs(request, command.invocation_id)
+                yield from way_needs(ledger, request)
                 yield from _wait_needs(ledger, resident, command, request)
         case e.GetOutput():
             yield command.invocation_id
@@ -147,7 +149,10 @@ def _call(ledger: Ledger, resident: Resident, command: e.Call, now_ms: int) -> N
     unreadable = ledger.damaged.get(command.invocation_id) or ledger.held_for_ever(request)
     if unreadable is not None:
         return lifecycle.answer(ledger, caller, Failure(500, unreadable), now_ms)
-    lifecycle.accept(ledger, request, command.invocation_id, now_ms, None)
+    way = make_way(ledger, request, now_ms, None)
+    if way.skipped_for is not None:
+        return lifecycle.answer(ledger, caller, skipped(way.skipped_for), now_ms)
+    lifecycle.accept(ledger, way.request, command.invocation_id, now_ms, way.due_ms)
     return None
 
 
@@ -161,7 +166,9 @@ def _deadlock(ledger: Ledger, resident: Resident, awaited: Needed | None) -> Fai
 def _send(ledger: Ledger, resident: Resident, command: e.Send, now_ms: int) -> None:
     request = _request(ledger, resident, command)
     if request is not None and not ledger.has(command.invocation_id):
-        lifecycle.accept(ledger, request, command.invocation_id, now_ms, command.due_ms)
+        way = make_way(ledger, request, now_ms, command.due_ms)
+        if way.skipped_for is None:
+            lifecycle.accept(ledger, way.request, command.invocation_id, now_ms, way.due_ms)
 
 
 def unknown_handler(target: e.Target) -> Failure:

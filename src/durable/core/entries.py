@@ -28,6 +28,11 @@ class Target(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return "/".join(part for part in (self.service, self.key, self.handler) if part is not None)
 
 
+def line_of(service: str, handler: str, name: str = "") -> Target:
+    """A handler whose calls stand in one line, or in one for each name."""
+    return Target(service, handler, f"{handler}:{name}")
+
+
 class Command(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Something the handler asked for; replayed code must ask for the same again."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -54,6 +54,19 @@ class Caller(NamedTuple):
     completion: int
 
 
+class Single(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Of a handler whose calls stand in one line."""
+
+    mode: Literal["skip", "queue", "cancel", "last"]
+    """What a call does if others are there: nothing, wait, end them, or take the place of the one that waits."""
+    window_ms: int = 0
+    """Of ``last``: how long each waits for a later one."""
+    longest_ms: int | None = None
+    """Of ``last``: and for how long the first of a burst at most."""
+    since_ms: int | None = None
+    """When that was accepted."""
+
+
 class Request(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
     """A call as it was accepted. Never changes. On disk an array: fields may be added at the end, none may move."""
 
@@ -79,6 +92,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=Fal
     limit: str | None = None
     """Name and key of the named limit that it counts for: ``tenant/acme``."""
     priority: int = 0
+    single: Single | None = None
 
 
 def derived_id(

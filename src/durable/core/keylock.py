@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from durable.core.ids import InvocationId
 
@@ -27,6 +27,10 @@ class KeyLock:
 
     def __len__(self) -> int:
         return len(self._queue)
+
+    def __iter__(self) -> Iterator[InvocationId]:
+        """In order; those that are there now."""
+        return iter(tuple(self._queue))
 
     def __contains__(self, id: InvocationId) -> bool:
         return id in self._queue

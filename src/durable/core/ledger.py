@@ -12,7 +12,18 @@ import msgspec
 
 from durable.core.admission import Admission
 from durable.core.awaits import Await
-from durable.core.entries import Attach, Call, Completed, Entry, GetPromise, Notification, Signalled, Sleep, Target
+from durable.core.entries import (
+    Attach,
+    Call,
+    Completed,
+    Entry,
+    GetPromise,
+    Notification,
+    Signalled,
+    Sleep,
+    Target,
+    line_of,
+)
 from durable.core.ids import CANCEL, InvocationId
 from durable.core.invocation import (
     Caller,
@@ -23,6 +34,7 @@ from durable.core.invocation import (
     Loaded,
     LoadedInstance,
     Request,
+    Single,
     Timer,
     instance_id,
 )
@@ -44,6 +56,12 @@ class Rule(NamedTuple):
     """Whether it is nobody's, whoever calls it."""
     limit: str | None = None
     """The named limit that its calls count for."""
+    single: Single | None = None
+    """If its calls stand in one line."""
+
+    def at(self, target: Target) -> Target:
+        """Where a call goes that names no line."""
+        return target if self.single is None or target.key is not None else line_of(target.service, target.handler)
 
     def limit_of(self, limit_key: str | None) -> str | None:
         """Name and key of what a call counts for."""
@@ -55,7 +73,7 @@ class Rule(NamedTuple):
         """A call of the handler, as far as the handler decides."""
         other_ms = None if idempotency_key is None else self.idempotency_retention_ms
         return Request(
-            target=target,
+            target=self.at(target),
             kind=self.kind,
             payload=payload,
             headers=dict(headers),
@@ -63,6 +81,7 @@ class Rule(NamedTuple):
             retention_ms=self.retention_ms if other_ms is None else other_ms,
             journal_retention_ms=self.journal_retention_ms,
             strict_idempotency=self.strict_idempotency,
+            single=self.single,
         )
 
 

@@ -50,6 +50,8 @@ def accept(ledger: Ledger, request: Request, id: InvocationId, now_ms: int, due_
     resident = ledger.add(invocation)
     if scheduled and due_ms is not None:
         ledger.arm(resident, due_ms, 0)
+        if request.single is not None and request.single.mode == "last":
+            _take_place(ledger, resident)  # where the next call finds it
     else:
         _enter(ledger, resident, now_ms)
     return resident
@@ -321,25 +323,32 @@ def _enter(ledger: Ledger, resident: Resident, now_ms: int) -> None:
     """Its time has come: it starts, or takes its place in the queue of its key."""
     invocation = resident.invocation
     if invocation.request.kind is Kind.EXCLUSIVE:
-        ledger.last_place += 1
-        instance = ledger.instance_of(invocation)
-        instance.number = ledger.number
-        holds_key = instance.lock.enter(invocation.id)
-        ledger.change(resident, place=ledger.last_place)
-        if not holds_key:
+        if invocation.place is None:
+            _take_place(ledger, resident)
+        if ledger.instance_of(invocation).lock.holder != invocation.id:
             lane = ledger.admission.lane_of(invocation.request, Mode.START).text if ledger.admission.active else None
             ledger.change(resident, status=Status.PENDING, lane=lane, due_ms=None, modified_ms=now_ms)
             return
     _admit(ledger, resident, Mode.START, now_ms)
 
 
+def _take_place(ledger: Ledger, resident: Resident) -> None:
+    ledger.last_place += 1
+    instance = ledger.instance_of(resident.invocation)
+    instance.number = ledger.number
+    instance.lock.enter(resident.invocation.id)
+    ledger.change(resident, place=ledger.last_place)
+
+
 def _leave(ledger: Ledger, invocation: Invocation, now_ms: int) -> None:
     instance = ledger.instance_of(invocation)
     instance.number = ledger.number
     successor = instance.lock.leave(invocation.id)
-    # One that cannot be read holds the key from now on.
+    # One that cannot be read holds the key from now on; one whose time has not come starts then.
     if successor is not None and successor not in ledger.damaged:
-        _admit(ledger, ledger.invocations[successor], Mode.START, now_ms)
+        resident = ledger.invocations[successor]
+        if resident.invocation.status is Status.PENDING:
+            _admit(ledger, resident, Mode.START, now_ms)
 
 
 def _forget_waits(ledger: Ledger, resident: Resident) -> None:

@@ -18,6 +18,7 @@ from durable.http.wire import Ask, Server
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"(?:[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?)?")
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+SINGLETON_KEY = "x-durable-singleton-key"
 _OURS = frozenset(
     {"connection", "content-length", "content-type", "host", "idempotency-key", "transfer-encoding", "upgrade"}
 )
@@ -82,6 +83,9 @@ def outbound(handler: Handler[..., object], args: tuple[object, ...], kwargs: Ma
     headers = {_checked_name(name): _checked_value(name, value) for name, value in outgoing.headers.items()}
     if not workflow:
         headers["idempotency-key"] = _checked_key(outgoing.idempotency_key or uuid4().hex)
+    target = outgoing.target if handler.keyed else Target(outgoing.target.service, outgoing.target.handler)
+    if handler.singleton_key:
+        headers[SINGLETON_KEY] = handler.singleton_key
     if outgoing.limit_key is not None:
         headers["x-restate-limit-key"] = outgoing.limit_key
     if outgoing.priority:
@@ -90,9 +94,7 @@ def outbound(handler: Handler[..., object], args: tuple[object, ...], kwargs: Ma
     media_type = handler.media_type or ("application/octet-stream" if handler.raw_input else "application/json")
     if outgoing.payload or media_type != "application/json":
         headers["content-type"] = media_type
-    return Outbound(
-        target=outgoing.target, payload=outgoing.payload, headers=headers, workflow=workflow, joins=handler.attach
-    )
+    return Outbound(target=target, payload=outgoing.payload, headers=headers, workflow=workflow, joins=handler.attach)
 
 
 def lookup(server: Server, handler: Handler[..., object], key: str | None) -> Ask:
@@ -103,7 +105,9 @@ def lookup(server: Server, handler: Handler[..., object], key: str | None) -> As
     if idempotency_key is None:
         body = {"target": "workflow", "workflowName": target.service, "workflowKey": target.key}
     else:
-        keyed = {} if target.key is None else {"key": target.key}
+        if handler.singleton_key:
+            raise ValueError(f"over HTTP a call of {handler} with a singleton key is found by its id only")
+        keyed = {"key": target.key} if handler.keyed else {}
         names = {"service": target.service, "handler": target.handler, **keyed}
         body = {
             "target": "idempotentInvocation",

@@ -16,6 +16,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, NoMatchFound
 from starlette.types import Receive, Scope, Send
 
+from durable.core.entries import line_of
 from durable.core.ids import read_invocation
 from durable.core.invocation import Kind
 from durable.core.outcome import Failure, Outcome, Success
@@ -29,7 +30,7 @@ from durable.ingress.mounts import path_below
 from durable.ingress.queries import read_query
 from durable.ingress.refusal import Refusal
 from durable.ingress.waiting import passed, wait_for
-from durable.runtime.outside import Submission
+from durable.runtime.requests import Submission
 
 Authenticate = Callable[[Request], str | Awaitable[str | None] | None]
 """Says who sent a request: the identity, ``None`` for nobody in particular, or :class:`UnauthorizedError`."""
@@ -173,7 +174,8 @@ class Ingress:
                 "cannot use the idempotency key with workflow handlers. "
                 "The handler invocation will already be idempotent by the workflow key itself.",
             )
-        limit_key = headers.limit_key(request, handler)
+        limit_key, line = headers.limit_key(request, handler), headers.singleton_key(request, handler)
+        target = route.target if line is None else line_of(route.target.service, route.target.handler, line)
         delay = headers.delay(request)
         if delay is not None and isinstance(route, paths.Call):
             raise Refusal(
@@ -182,7 +184,7 @@ class Ingress:
         body = await read_body(request, self._max_body)
         check_input(handler, request.headers.get("content-type"), body)
         return Submission(
-            target=route.target,
+            target=target,
             payload=body,
             headers=headers.headers_for_handler(request, visit.path, authenticated=self._authenticate is not None),
             identity=visit.identity,

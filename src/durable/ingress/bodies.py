@@ -8,7 +8,7 @@ import msgspec
 from starlette.requests import Request
 
 from durable.ingress.refusal import Refusal
-from durable.runtime.outside import HandlerInfo
+from durable.runtime.requests import HandlerInfo
 
 T = TypeVar("T")
 

@@ -8,7 +8,7 @@ from durable.core.entries import Target
 from durable.core.invocation import Kind
 from durable.ingress.refusal import Refusal
 from durable.ingress.replies import JSON, RAW
-from durable.runtime.outside import HandlerInfo, Services
+from durable.runtime.requests import HandlerInfo, Services
 
 
 class Directory:

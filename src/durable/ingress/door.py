@@ -8,7 +8,7 @@ from typing import Protocol
 from durable.core.entries import Target
 from durable.core.outcome import Outcome
 from durable.errors import DiskFullError
-from durable.runtime.outside import Accepted, Called, Peeked, Services, Submission
+from durable.runtime.requests import Accepted, Called, Peeked, Services, Submission
 
 FULL = "the disk is full: nothing new is accepted until there is room"
 """Of the health of an engine that still answers."""

@@ -8,11 +8,11 @@ from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
-from durable.flow import PRIORITIES, check_limit_key
+from durable.flow import PRIORITIES, check_limit_key, check_line
 from durable.ingress.delays import parse_delay, parse_timeout
 from durable.ingress.refusal import Refusal
 from durable.limits import LARGEST_HEADERS, headers_size
-from durable.runtime.outside import HandlerInfo
+from durable.runtime.requests import HandlerInfo
 
 _PATH = "x-restate-ingress-path"
 _KEPT = frozenset({"connection", "host", "idempotency-key", "idempotency-expires", _PATH})
@@ -62,6 +62,18 @@ def limit_key(request: Request, handler: HandlerInfo) -> str | None:
         return check_limit_key(text)
     except ValueError as error:
         raise Refusal(400, f"invalid limit-key: {error}") from error
+
+
+def singleton_key(request: Request, handler: HandlerInfo) -> str | None:
+    text = request.headers.get("x-durable-singleton-key")
+    if text is None:
+        return None
+    if not handler.lines:
+        raise Refusal(400, "singleton-key is for handlers that are singletons, or debounced")
+    try:
+        return check_line(text)
+    except ValueError as error:
+        raise Refusal(400, str(error)) from error
 
 
 def priority(request: Request) -> int:

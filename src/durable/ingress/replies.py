@@ -13,7 +13,7 @@ from durable.core.outcome import Failure, Outcome
 from durable.errors import DamagedError, DiskFullError, QueueFullError
 from durable.ingress.bodies import TooLarge
 from durable.ingress.refusal import Refusal
-from durable.runtime.outside import Accepted
+from durable.runtime.requests import Accepted
 
 JSON = "application/json"
 RAW = "application/octet-stream"

@@ -376,7 +376,8 @@ class Attempt:
     def _id_of(self, target: e.Target, idempotency_key: str | None) -> InvocationId:
         rule = self._host.directory.get((target.service, target.handler))
         workflow = rule is not None and rule.kind is Kind.WORKFLOW
-        return derived_id(target, idempotency_key, self.identity, workflow=workflow) or self._host.new_id()
+        at = target if rule is None else rule.at(target)
+        return derived_id(at, idempotency_key, self.identity, workflow=workflow) or self._host.new_id()
 
 
 def _view(resident: Resident, instance: Instance | None) -> dict[str, bytes]:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import chain
-from typing import NamedTuple
 
 import msgspec
 
@@ -19,6 +18,7 @@ from durable.core.invocation import Invocation, Kind, Request, Status, derived_i
 from durable.core.ledger import Resident
 from durable.core.lifecycle import Needed
 from durable.core.outcome import Outcome, Success
+from durable.core.single import make_way, skipped, way_needs
 from durable.core.waits import Why, why, why_needs
 from durable.errors import (
     DamagedError,
@@ -31,71 +31,9 @@ from durable.errors import (
 from durable.flow import no_named_limit
 from durable.limits import LONGEST_KEY, check_size, check_text
 from durable.runtime.kernel import Kernel
+from durable.runtime.requests import Accepted, Called, Peeked, Services, Submission
 from durable.runtime.watchdog import Watchdog
 from durable.runtime.writer import unsure
-
-
-class Submission(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A call or a send from outside, encoded."""
-
-    target: Target
-    payload: bytes
-    headers: Mapping[str, str] = {}
-    identity: str | None = None
-    """Who calls, as somebody authenticated it."""
-    idempotency_key: str | None = None
-    delay: timedelta | None = None
-    limit_key: str | None = None
-    """Whose part of the handler's named limit it counts for."""
-    priority: int = 0
-    attach: bool = False
-    """Whether a call of a workflow's run that was invoked before waits for its outcome."""
-
-
-class Accepted(NamedTuple):
-    id: str
-    new: bool
-    """False: the same idempotency key, or workflow key, was accepted before."""
-    due: datetime | None
-    """When it starts, if that was put off."""
-
-
-class Called(NamedTuple):
-    invocation: InvocationId
-    outcome: Outcome | None
-    """``None`` if, and only if, it was the run of a workflow that was accepted before: it is not waited for."""
-    expires: datetime | None
-    """When the outcome is forgotten; only if it was there before this call."""
-
-    @property
-    def id(self) -> str:
-        return ids.write_invocation(self.invocation)
-
-
-class Peeked(NamedTuple):
-    target: Target
-    outcome: Outcome | None
-    """``None``: not completed."""
-    expires: datetime | None
-
-
-class HandlerInfo(NamedTuple):
-    """What a caller from outside must know of a handler."""
-
-    kind: Kind
-    private: bool
-    takes_input: bool
-    raw_input: bool
-    """Bytes as they come, of any content type; otherwise JSON."""
-    raw_output: bool
-    """``application/octet-stream``; otherwise JSON."""
-    limited: bool = False
-    """Whether it takes a limit key."""
-
-
-Services = Mapping[str, Mapping[str, HandlerInfo]]
-"""By the wire names of service and handler."""
-
 
 # What to do about an engine that stopped: whoever is told so may have opened the next one by then.
 _NOT_ACCEPTED = "the request was not accepted: open the engine again, and send it again"
@@ -132,7 +70,9 @@ class Outside:
 
     def idempotent_id(self, target: Target, idempotency_key: str, identity: str | None) -> str:
         """The id that a call with this key has, whether or not it was accepted."""
-        return ids.write_invocation(idempotent_id(target, idempotency_key, identity))
+        rule = self._kernel.ledger.directory.get((target.service, target.handler))
+        at = target if rule is None else rule.at(target)
+        return ids.write_invocation(idempotent_id(at, idempotency_key, identity))
 
     async def submit(self, submission: Submission) -> Accepted:
         """Accept it, and return once that is on the disk."""
@@ -146,7 +86,7 @@ class Outside:
 
         ``accepted`` is told the id as soon as there is one, which is before it is on the disk.
         """
-        resident, new = await self._accept(submission)
+        resident, new = await self._accept(submission, waits=True)
         id, expires_ms = resident.invocation.id, resident.invocation.expires_ms
         if accepted is not None:
             accepted(ids.write_invocation(id))
@@ -277,16 +217,25 @@ class Outside:
 
     # -- how
 
-    async def _accept(self, submission: Submission) -> tuple[Resident, bool]:
+    async def _accept(self, submission: Submission, *, waits: bool = False) -> tuple[Resident, bool]:
+        """The invocation, and whether it is a new one. Who ``waits`` does not do so for another one."""
         self._check_running(_NOT_ACCEPTED)
         request = self._request(submission)
         workflow = request.kind is Kind.WORKFLOW
         derived = derived_id(request.target, request.idempotency_key, request.identity, workflow=workflow)
         id = derived or self._new_id()
-        if self._kernel.residency.has(lifecycle.accept_needs(request, id)):
-            return self._accept_now(request, id, submission.delay)
-        async with self._kernel.residency.hold(lambda: lifecycle.accept_needs(request, id)):
-            return self._accept_now(request, id, submission.delay)
+
+        def needs() -> Iterator[Needed]:
+            return chain(lifecycle.accept_needs(request, id), way_needs(self._kernel.ledger, request))
+
+        if self._kernel.residency.has(needs()):
+            resident, new = self._accept_now(request, id, submission.delay)
+        else:
+            async with self._kernel.residency.hold(needs):
+                resident, new = self._accept_now(request, id, submission.delay)
+        if waits and resident.invocation.id != id:
+            raise skipped(resident).error()
+        return resident, new
 
     def _accept_now(self, request: Request, id: InvocationId, delay: timedelta | None) -> tuple[Resident, bool]:
         self._check_running(_NOT_ACCEPTED)
@@ -303,7 +252,10 @@ class Outside:
         if delay is None and (full := lifecycle.no_room(ledger, request, now_ms)) is not None:
             raise QueueFullError(full.refusal, retry_after=full.wait())
         due_ms = None if delay is None else now_ms + round(delay.total_seconds() * 1000)
-        resident = lifecycle.accept(ledger, request, id, now_ms, due_ms)
+        way = make_way(ledger, request, now_ms, due_ms)
+        if way.skipped_for is not None:
+            return way.skipped_for, False
+        resident = lifecycle.accept(ledger, way.request, id, now_ms, way.due_ms)
         self._kernel.act()
         return resident, True
 

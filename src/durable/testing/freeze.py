@@ -7,7 +7,8 @@ from itertools import count
 from durable.core.entries import Target
 from durable.machine import Machine
 from durable.retry import RetryPolicy
-from durable.runtime.outside import Outside, Submission
+from durable.runtime.outside import Outside
+from durable.runtime.requests import Submission
 
 FREEZE = "test.freeze"
 """The name of its handler: not one that an author's can have."""

@@ -11,7 +11,7 @@ from durable.core.invocation import Invocation
 from durable.core.waits import Why
 from durable.errors import DiskFullError
 from durable.limiting import Limits
-from durable.runtime.outside import Accepted, Peeked, Services, Submission
+from durable.runtime.requests import Accepted, Peeked, Services, Submission
 from durable.schedules import Schedules
 from durable.service import AnyService
 

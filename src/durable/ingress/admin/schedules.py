@@ -19,7 +19,7 @@ from durable.ingress.admin import replies
 from durable.ingress.admin.door import Administered
 from durable.ingress.bodies import read_json
 from durable.ingress.refusal import Refusal
-from durable.runtime.outside import HandlerInfo
+from durable.runtime.requests import HandlerInfo
 from durable.schedules import checked_id
 from durable.timetable import Timetable
 

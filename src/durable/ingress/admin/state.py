@@ -18,7 +18,7 @@ from durable.ingress.bodies import read_json
 from durable.ingress.refusal import Refusal
 from durable.limits import LONGEST_NAME
 from durable.replacement import REPLACE_STATE, Replacement, version_of
-from durable.runtime.outside import Submission
+from durable.runtime.requests import Submission
 from durable.service import Service, VirtualObject
 
 _MAX_BODY = 32 * 1024 * 1024

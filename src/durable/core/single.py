@@ -1,0 +1,80 @@
+"""Handlers of which one call runs at a time, or only the last of a burst: what becomes of those that are there already.
+
+Such a call is an exclusive one, in a line that is named after its handler. Everything else follows from that: order,
+recovery, ``why``, and that a kill or a cancellation frees the line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import msgspec
+
+from durable.core import lifecycle
+from durable.core.entries import Signalled
+from durable.core.ids import CANCEL, write_invocation
+from durable.core.invocation import Request, Single, Status, instance_id
+from durable.core.ledger import Ledger, Resident
+from durable.core.lifecycle import Needed
+from durable.core.outcome import Failure, Success
+
+SUPERSEDED = Failure(409, "superseded: a later call came within its time")
+
+
+class Way(NamedTuple):
+    """How a call is to be accepted."""
+
+    request: Request
+    due_ms: int | None
+    skipped_for: Resident | None = None
+    """It is not accepted, because this one is there."""
+
+
+def skipped(resident: Resident) -> Failure:
+    target, id = resident.invocation.request.target, write_invocation(resident.invocation.id)
+    return Failure(409, f"skipped: {target} is under way as {id}; attach to that, or call it again later")
+
+
+def way_needs(ledger: Ledger, request: Request) -> Iterator[Needed]:
+    """Who stands in the line, and what their end touches."""
+    instance = ledger.instances.get(instance_id(request.target))
+    if request.single is None or request.single.mode == "queue" or instance is None:
+        return
+    for id in instance.lock:
+        yield id
+        if (resident := ledger.find(id)) is not None:
+            yield from lifecycle.signal_needs(ledger, resident, CANCEL)
+
+
+def make_way(ledger: Ledger, request: Request, now_ms: int, due_ms: int | None) -> Way:
+    """Skip it, or end those that it replaces."""
+    single = request.single
+    if single is None or single.mode == "queue":
+        return Way(request, due_ms)
+    lock = ledger.instances[instance_id(request.target)].lock
+    line = [resident for id in lock if (resident := ledger.find(id)) is not None]
+    if single.mode == "skip":
+        return Way(request, due_ms, line[0] if line else None)
+    if single.mode == "cancel":
+        _cancel(ledger, line, now_ms)
+        return Way(request, due_ms)
+    return _replace_last(ledger, request, single, line, now_ms)
+
+
+def _cancel(ledger: Ledger, line: list[Resident], now_ms: int) -> None:
+    """Once: a second cancellation would interrupt the undoing of the first."""
+    for resident in line:
+        if not any(isinstance(entry, Signalled) and entry.signal == CANCEL for entry in resident.entries):
+            lifecycle.signal(ledger, resident, Signalled(CANCEL, Success()), now_ms)
+
+
+def _replace_last(ledger: Ledger, request: Request, single: Single, line: list[Resident], now_ms: int) -> Way:
+    last = line[-1] if line and line[-1].invocation.status is Status.SCHEDULED else None
+    before = None if last is None else last.invocation.request.single
+    since_ms = now_ms if before is None or before.since_ms is None else before.since_ms
+    if last is not None:
+        lifecycle.remove(ledger, last, SUPERSEDED, now_ms)
+    longest_ms = single.window_ms if single.longest_ms is None else since_ms + single.longest_ms - now_ms
+    due_ms = now_ms + min(single.window_ms, longest_ms)
+    return Way(msgspec.structs.replace(request, single=msgspec.structs.replace(single, since_ms=since_ms)), due_ms)
