@@ -7,10 +7,11 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from durable.core.ids import InvocationId
-from durable.core.invocation import Commit, InstanceId, Loaded, LoadedInstance, Timer
+from durable.core.invocation import Commit, Flow, InstanceId, Loaded, LoadedInstance, Timer
+from durable.core.suspects import Left, Suspect
 from durable.errors import DiskFullError, StoreError
 from durable.runtime.clock import Clock
-from durable.store import Opened
+from durable.store import LoadedSchedules, Opened
 from durable.store.memory import MemoryStore
 from tests.simulation.audit import audit_commit
 from tests.simulation.loop import Process
@@ -65,6 +66,24 @@ class FaultyStore:
 
     async def running(self, *, after: int, limit: int) -> list[tuple[int, InvocationId]]:
         return await self._read(lambda: self._inner.running(after=after, limit=limit))
+
+    async def left(self) -> list[Left]:
+        return await self._read(lambda: self._inner.left())
+
+    async def suspects(self) -> dict[int, Suspect]:
+        return await self._read(lambda: self._inner.suspects())
+
+    async def flow(self) -> Flow:
+        return await self._read(lambda: self._inner.flow())
+
+    async def ready(self, lane: str, /, *, after: int, limit: int) -> list[tuple[int, InvocationId]]:
+        return await self._read(lambda: self._inner.ready(lane, after=after, limit=limit))
+
+    async def holders(self, *, after: int, limit: int) -> list[tuple[int, InvocationId]]:
+        return await self._read(lambda: self._inner.holders(after=after, limit=limit))
+
+    async def schedules(self) -> LoadedSchedules:
+        return await self._read(lambda: self._inner.schedules())
 
     async def timers(self, *, after: Timer | None, limit: int) -> list[tuple[Timer, InvocationId]]:
         return await self._read(lambda: self._inner.timers(after=after, limit=limit))
