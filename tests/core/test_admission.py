@@ -127,6 +127,17 @@ def test_whoever_waits_is_served_however_many_with_priority_come() -> None:
         pytest.fail("it was starved")
 
 
+def test_a_flood_of_one_key_does_not_starve_another() -> None:
+    ledger = a_ledger(Limit("handler/Cart/show", concurrency=1))
+    for _ in range(150):
+        accept(ledger, Target("Cart", "show", "flood"))
+    let_in(ledger)
+    few = [accept(ledger, Target("Cart", "show", "few")) for _ in range(3)]
+    let_in(ledger)
+
+    assert {each.invocation.id for each in few} <= {each.invocation.id for each in served(ledger, 8)}
+
+
 def test_what_waits_at_one_tenants_limit_keeps_no_other_out() -> None:
     ledger = a_ledger(Limit("limit/tenant/*", concurrency=1), Limit("engine", concurrency=5))
     many = [send(ledger, "many") for _ in range(20)]

@@ -20,7 +20,8 @@ keys = st.builds(
     st.sampled_from(["send", "s_2"]),
     st.none() | st.sampled_from(["tenant", "tenant/acme", "tenant/acme/eu", "t-1/-"]),
     st.none() | st.text(),
-)
+    st.none(),
+).flatmap(lambda key: st.sampled_from([key, key._replace(key=None, bucket=17)]))
 
 
 @given(keys)

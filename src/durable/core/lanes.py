@@ -6,11 +6,14 @@ from collections.abc import Iterator
 from datetime import timedelta
 from enum import StrEnum
 from typing import NamedTuple
+from zlib import crc32
 
 from durable.core.entries import Target
-from durable.core.invocation import Request
+from durable.core.invocation import Kind, Request
 from durable.core.window import Window
 from durable.flow import Limit, Path
+
+BUCKETS = 64
 
 PAGE = 100
 """How many of a lane are in memory."""
@@ -37,16 +40,21 @@ class LaneKey(NamedTuple):
     """Name and key of the named limit: ``tenant/acme``."""
     key: str | None
     """Of the virtual object, if a limit tells its keys apart."""
+    bucket: int | None = None
+    """Of the keys that share a lane, if none does: so that a flood of one starves few others."""
 
     @classmethod
     def of(cls, request: Request, mode: Mode, *, keyed: bool) -> LaneKey:
         target: Target = request.target
         key = target.key if keyed else None
-        return cls(mode, request.priority, target.service, target.handler, request.limit, key)
+        # Of exclusive calls the first of each key stands here. Stochastic fairness queueing, after McKenney (1990).
+        many = request.kind is Kind.SHARED and not keyed
+        bucket = crc32((target.key or "").encode()) % BUCKETS if many else None
+        return cls(mode, request.priority, target.service, target.handler, request.limit, key, bucket)
 
     def write(self) -> str:
         """As its rows have it."""
-        key = "" if self.key is None else f"={self.key}"
+        key = f"#{self.bucket}" if self.bucket is not None else "" if self.key is None else f"={self.key}"
         return f"{self.mode}{self.priority} {self.service}/{self.handler} {self.limit or '-'} {key}"
 
     @classmethod
@@ -61,6 +69,7 @@ class LaneKey(NamedTuple):
             handler,
             None if limit == "-" else limit,
             key[1:] if key.startswith("=") else None,
+            int(key[1:]) if key.startswith("#") else None,
         )
 
     def paths(self) -> Iterator[Path]:
