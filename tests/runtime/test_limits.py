@@ -160,6 +160,40 @@ async def test_a_full_line_refuses_and_says_when_to_come_back() -> None:
         await engine.send(Declared.narrow)
 
 
+async def test_the_line_of_each_key_is_bounded_and_goes_on_being_so_after_a_restart() -> None:
+    bound = Limit("key/Line/*", queue=1)
+    engine = an_engine(bound)
+    async with engine:
+        for number in range(2):
+            await engine.send(Line.add, "x", number)
+        with pytest.raises(QueueFullError, match=r"key/Line/x lets 1 wait, and 1 do.*by the limit key/Line/\*"):
+            await engine.send(Line.add, "x", 2)
+        await engine.send(Line.add, "y", 0)
+
+    async with an_engine(bound, after=engine) as engine:
+        with pytest.raises(QueueFullError):
+            await engine.send(Line.add, "x", 2)
+        await engine.skip(3 * SECOND)
+        await engine.send(Line.add, "x", 2)
+        assert (await engine.audit()).clean
+
+
+async def test_the_whole_engine_is_bounded_and_handlers_are_never_refused() -> None:
+    async with an_engine(Limit("engine", concurrency=1, queue=2, hold=True)) as engine:
+        sent = [await engine.send(Work.wait, name) for name in "abc"]
+        with pytest.raises(QueueFullError, match="engine lets 2 wait, and 2 do"):
+            await engine.send(Work.wait, "d")
+        await engine.send_later(SECOND, Work.do, "later")
+        await engine.limits.put(Limit("engine", concurrency=1, queue=0))
+        await engine.skip(2 * SECOND)
+        for each in sent:
+            await each.signal("go", "on")
+        await engine.settle()
+        await engine.call(Work.fan, ["e", "f"])
+        await engine.settle()
+        assert sorted(ran) == ["e", "f", "later"]
+
+
 async def test_limits_are_put_and_removed_while_it_runs_and_survive_it() -> None:
     engine = an_engine(Limit("limit/tenant/*", concurrency=5))
     async with engine:

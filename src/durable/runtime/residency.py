@@ -13,7 +13,7 @@ from durable.core.ids import InvocationId
 from durable.core.invocation import InstanceId, LoadedInstance, Status
 from durable.core.ledger import Instance, Ledger, Resident
 from durable.core.lifecycle import Needed
-from durable.errors import DamagedError
+from durable.errors import DamagedError, StoreError
 from durable.runtime.writer import Writer
 from durable.store import Store
 
@@ -106,7 +106,13 @@ class Residency:
         if task is None:
             task = self._loading[needed] = asyncio.get_running_loop().create_task(self._read(needed))
             task.add_done_callback(partial(self._loaded, needed))
-        await asyncio.shield(task)
+        try:
+            await asyncio.shield(task)
+        except DamagedError:
+            raise
+        except StoreError:
+            self._writer.check()  # if the engine has stopped, that is what callers are told
+            raise
 
     def _loaded(self, needed: Needed, task: asyncio.Task[None]) -> None:
         self._loading.pop(needed, None)

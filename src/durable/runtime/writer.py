@@ -81,6 +81,11 @@ class Writer:
             self._callbacks.append((number, callback))
             self._wanted.set()
 
+    def check(self) -> None:
+        """Raise ``EngineStoppedError`` if nothing will ever be on the disk any more."""
+        if self._error is not None:
+            raise self._unknown()
+
     async def until(self, number: int, *, patient: bool = False) -> None:
         """Return once the decision is on the disk; raise ``EngineStoppedError`` if that will never be known.
 
