@@ -24,6 +24,7 @@ from durable import (
     RetryPolicy,
     Service,
     State,
+    Timetable,
     VirtualObject,
     Workflow,
     WorkflowContext,
@@ -126,6 +127,7 @@ class Half:
     async def fill(self, settle: Callable[[], Awaitable[None]]) -> None:
         engine, name = self._engine, self.name
         await engine.limits.put(Limit(f"key/Cart/{name}", rate=Rate(1000, timedelta(seconds=1), burst=9)))
+        await engine.schedules.create(name, Timetable("0 0 1 6 *"), Task.step, name)
         done = await engine.send(Task.step.options(idempotency_key=name), name)
         await done.result()
         await engine.call(Cart.add, name, 3)
@@ -262,6 +264,7 @@ ROWS = {
     "listener": "key = 'victim'",
     "waiter": "id = :waits",
     "timer": "n = (SELECT n FROM invocation WHERE id = :work)",
+    "schedule": "id = 'victim'",
     "flow_limit": "pattern = 'key/Cart/victim'",
     "rate": "path = 'key/Cart/victim'",
     "suspect": "n = (SELECT n FROM invocation WHERE id = :work)",

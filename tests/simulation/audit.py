@@ -77,6 +77,9 @@ def _audit_timers(world: World) -> None:
 def audit_commit(world: World, commit: Commit, now_ms: int) -> None:
     """No sleep ends early, by the engine's own time."""
     for n, (_, new) in commit.entries.items():
+        accepted = commit.accepted.get(n)
+        if accepted is not None and accepted.request.restarted_from is not None:
+            continue  # what it begins with ended in another life, by that one's time
         ends = {each.completion for each in new if isinstance(each, Completed) and isinstance(each.outcome, Success)}
         for sleep in [*world.disk.journal(n), *new] if ends else ():
             if isinstance(sleep, Sleep) and sleep.completion in ends and sleep.due_ms > now_ms:

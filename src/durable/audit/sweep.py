@@ -105,10 +105,10 @@ def limits(reader: Reader) -> Iterator[Found]:
         try:
             rows.read_limit(row)
         except DamagedError as error:
-            yield found("checksum", f"limit {row[0]}", str(error))
+            yield found("checksum", f"limit {row[0]!r}", str(error))
 
 
 def rates(reader: Reader) -> Iterator[Found]:
     for path, next_start_us, crc in reader.rows("rates"):
         if not rows.read_rates([(path, next_start_us, crc)]):
-            yield found("checksum", f"rate {path}", "it is not what was written: the next start is let in at once")
+            yield found("checksum", f"rate {path!r}", "it is not what was written: the next start is let in at once")

@@ -183,7 +183,8 @@ def complete(ledger: Ledger, resident: Resident, outcome: Outcome, now_ms: int) 
         due_ms=None,
         lane=None,
         modified_ms=now_ms,
-        **_expiry(invocation.request, now_ms),
+        # After a clock was set back, what is changed last is not forgotten first.
+        **_expiry(invocation.request, max(now_ms, invocation.modified_ms)),
     )
     ledger.effects.append(Done(resident))
     for waiter in resident.waiters:

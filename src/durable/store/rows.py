@@ -212,7 +212,7 @@ def read_limits(rows: Iterable[Row]) -> list[Limit]:
 
 def read_limit(row: Row) -> Limit:
     pattern, body, crc = row
-    with _reading(what := f"the limit {pattern}"):
+    with _reading(what := f"the limit {pattern!r}"):
         _verify(crc == _crc(body, pattern), what)
         return _limit(body)
 
