@@ -1,7 +1,7 @@
 """What limits take: an engine with ten of them beside one with none, in turns, and a long line beside a short one.
 
-``python -m benchmarks.limits``, with its files in the working directory. ``python -m benchmarks.limits line 1000 100000``
-has so many wait, and says what each takes, and how long it takes to let one in.
+``python -m benchmarks.limits``, or ``python -m benchmarks.limits line 1000 100000``: files in the working directory.
+The second has so many wait, and says what each takes, and how long it takes to let one in.
 """
 
 from __future__ import annotations

@@ -151,7 +151,7 @@ class Invoker:
         return plain(self.now_ms(), self.entropy(10))
 
     def flush_now(self, attempt: Attempt, /) -> bool:
-        if attempt.flushing.locked():
+        if attempt.flushing.locked() or self._kernel.writer.is_behind:
             return False
         if attempt.journal.staged:
             if not self._kernel.residency.has(self._staged_needs(attempt)):
@@ -162,6 +162,7 @@ class Invoker:
 
     async def flush(self, attempt: Attempt, /) -> None:
         async with attempt.flushing:
+            await self._kernel.writer.catch_up()
             if attempt.journal.staged:
                 async with self._kernel.residency.hold(lambda: self._staged_needs(attempt)):
                     self._decide_staged(attempt)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NamedTuple
 
 from durable.core.invocation import Commit
@@ -17,6 +18,9 @@ log = logging.getLogger("durable.writer")
 
 LINGER_MS = 50
 """How long a decision that nobody waits for stays in memory only: a lone handler's next one may share its commit."""
+
+MOST_AHEAD = 4_000
+"""Decisions by which memory may run ahead of the disk before handlers wait for it: each takes a few KB."""
 
 FIRST_RETRY_MS, LONGEST_RETRY_MS = 100, 2_000
 """How long a commit waits before it looks for room again: twice as long each time."""
@@ -80,6 +84,16 @@ class Writer:
         elif self._error is None:
             self._callbacks.append((number, callback))
             self._wanted.set()
+
+    @property
+    def is_behind(self) -> bool:
+        return self._ledger.number - 1 - self.durable > MOST_AHEAD
+
+    async def catch_up(self) -> None:
+        """Return once memory is not far ahead of the disk, or never will be nearer."""
+        if self.is_behind:
+            with suppress(EngineStoppedError):
+                await self.until(self._ledger.number - MOST_AHEAD // 2, patient=True)
 
     def check(self) -> None:
         """Raise ``EngineStoppedError`` if nothing will ever be on the disk any more."""
