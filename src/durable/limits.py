@@ -16,11 +16,12 @@ LONGEST_NAME = 512
 """Bytes of the name of a step, a signal, or a version of the code."""
 
 
-def check_size(raw: bytes, what: object, largest: int = LARGEST) -> None:
+def check_size(raw: bytes, what: object, largest: int | None = None) -> None:
     """Refuse a payload that is too large to be kept."""
-    if len(raw) > largest:
+    most = LARGEST if largest is None else largest
+    if len(raw) > most:
         raise PayloadError(
-            f"{what} has {len(raw):,} bytes; at most {largest:,} are kept: store it elsewhere, pass its name"
+            f"{what} has {len(raw):,} bytes; at most {most:,} are kept: store it elsewhere, pass its name"
         )
 
 

@@ -32,7 +32,7 @@ DIRECTORY = {
 
 def a_ledger(*limits: Limit) -> Ledger:
     ledger = Ledger(DIRECTORY, last_n=0, last_place=0)
-    ledger.admission.replace(LimitSet(limits), ())
+    ledger.admission.replace(LimitSet(limits), (), NOW)
     return ledger
 
 
@@ -148,6 +148,38 @@ def test_what_waits_at_one_tenants_limit_keeps_no_other_out() -> None:
         many[0].invocation.id,
         *(each.invocation.id for each in other),
     }
+
+
+def test_a_lane_of_two_limits_is_not_starved_by_two_that_have_one_each() -> None:
+    """The two slots that it needs are never free at once, unless somebody keeps the first."""
+    ledger = a_ledger(Limit("service/Mail", concurrency=1), Limit("limit/tenant", concurrency=1))
+    pool = Rule(Kind.SERVICE, 1000, limit="tenant")
+    ledger.directory = {**DIRECTORY, ("Post", "send"): pool}
+
+    def post() -> Resident:
+        request = Request(target=Target("Post", "send"), kind=Kind.SERVICE, payload=b"", limit="tenant")
+        return lifecycle.accept(ledger, request, id_of(ledger.last_n + 1), NOW, None)
+
+    for _ in range(3):
+        accept(ledger, Target("Mail", "sort"))
+        post()
+    both = send(ledger, "a")
+
+    for turn in range(60):
+        accept(ledger, Target("Mail", "sort"))
+        post()
+        let_in(ledger)
+        if both.invocation.status is Status.RUNNING:
+            break
+        busy = [
+            each for each in running(ledger) if each.invocation.request.target.service == ("Mail", "Post")[turn % 2]
+        ]
+        for each in busy:  # one of the two at a time
+            complete(ledger, each)
+        let_in(ledger)
+    else:
+        pytest.fail("it was starved")
+    assert ledger.admission.imbalance([each.invocation for each in running(ledger)]) == []
 
 
 def test_an_engine_without_limits_counts_nothing() -> None:
@@ -288,7 +320,7 @@ class Flow(RuleBasedStateMachine):
     @rule(limits=st.sets(st.sampled_from(LIMITS)).map(lambda limits: {x.pattern: x for x in limits}))
     def replace(self, limits: dict[str, Limit]) -> None:
         invocations = [each.invocation for each in self.of(Status.RUNNING)]
-        self.ledger.admission.replace(LimitSet(list(limits.values())), invocations)
+        self.ledger.admission.replace(LimitSet(list(limits.values())), invocations, self.now)
         self.most = {path: meter.used for path, meter in self.ledger.admission.meters.items()}
         self.starts = {}
 

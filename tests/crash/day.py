@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 
-from durable import Engine, Limit, Options, Rate, TerminalError
+from durable import Engine, Limit, Options, Rate, TerminalError, Timetable
 from durable.backup import restore
 from durable.errors import InvocationNotFoundError
 from durable.ingress import ingress
@@ -72,6 +72,7 @@ class Day:
             await self._forget(engine)
             await self._purge(engine)
             await self._limit(engine)
+            await self._schedule(engine)
             if not (self._directory / "backup").exists():
                 await engine.backup(self._directory / "backup")
         if not (self._directory / "restored").exists():
@@ -139,6 +140,12 @@ class Day:
             await engine.call(Tally.bump.options(idempotency_key=who), "limited", who)
         with suppress(TerminalError):  # another day took it back
             await engine.limits.remove(limit.pattern)
+
+    async def _schedule(self, engine: Engine) -> None:
+        """One that is put, and deleted."""
+        await engine.schedules.put("yearly", Timetable("0 0 1 6 *"), Tally.bump, "scheduled", "now")
+        with suppress(TerminalError):  # another day deleted it
+            await engine.schedules.delete("yearly")
 
     async def _awakeable(self, parcel: str) -> str:
         diary = self._directory / "diary"

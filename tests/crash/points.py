@@ -17,7 +17,6 @@ _STATEMENTS: dict[str, str] = {
     "a transaction": "BEGIN IMMEDIATE",
     "a commit": "COMMIT",
     "a checkpoint": "PRAGMA wal_checkpoint",
-    "the copy before a migration": "VACUUM INTO",
     "a table": "CREATE TABLE",
     "an index": "CREATE INDEX",
     "a migrated table": "ALTER TABLE",
@@ -36,8 +35,7 @@ _TABLE = """
 opening     after   durable.store.lock:Lock.acquire
             after   durable.store.database:create_file
             after   durable.store.database:configure
-            around  the copy before a migration
-            around  durable.store.schema:_copy
+            around  durable.store.schema:copy_pages
             after   a table
             after   an index
             after   a migrated table
@@ -90,6 +88,10 @@ commit      around  durable.runtime.writer:Writer._take
             after   remove_limit
             after   set_rate
             after   remove_rate
+            after   set_suspect
+            after   set_schedule
+            after   remove_schedule
+            after   purge_suspect
             after   purge_journal
             after   purge_timers
             after   purge_waiters
@@ -110,9 +112,8 @@ closing     around  durable.runtime.outside:Outside.stop
             after   durable.store.sqlite:SQLiteStore.close
 backup      around  durable.backup.backup:copy
             after   durable.backup.backup:verify
-            after   durable.backup.copy:_sync
-            around  pathlib:Path.rename
-            after   durable.backup.copy:sync_directory
+            after   durable.store.copy:_sync
+            after   durable.store.copy:sync_directory
             after   durable.backup.restore:copy
             around  restored
             after   durable.backup.restore:_mark

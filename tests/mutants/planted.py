@@ -241,9 +241,7 @@ MUTANTS = (
     ),
     Mutant(
         "recovery starts nothing", "accepted work is carried on", "runtime/recovery.py",
-        "                self._watched[n] = _Watched(suspect, resident, len(resident.entries))\n"
-        "            self._invoker.start(resident)\n",
-        "                self._watched[n] = _Watched(suspect, resident, len(resident.entries))\n",
+        "            lifecycle.recover(self._kernel.ledger, resident, self._kernel.clock.now_ms())\n", "",
         ("runtime/test_replay.py", "crash/test_shop.py"),
     ),
     Mutant(
@@ -274,10 +272,10 @@ MUTANTS = (
     ),
     Mutant(
         "key kept by the killed", _KEY, "core/control.py",
-        "        (lifecycle.complete if started else lifecycle.remove)(ledger, each, KILLED, now_ms)\n",
-        "        if started:\n"
-        "            ledger.change(each, status=Status.COMPLETED, outcome=KILLED, modified_ms=now_ms)\n"
-        "        else:\n            lifecycle.remove(ledger, each, KILLED, now_ms)\n",
+        "        end(ledger, each, KILLED, now_ms)\n",
+        "        if lifecycle.waits_to_start(each.invocation):\n            end(ledger, each, KILLED, now_ms)\n"
+        "        else:\n"
+        "            ledger.change(each, status=Status.COMPLETED, outcome=KILLED, modified_ms=now_ms)\n",
         ("core/test_control.py", "runtime/test_control.py"),
     ),
     Mutant(
@@ -314,7 +312,7 @@ MUTANTS = (
     ),
     Mutant(
         "what a load reveals not loaded", _WAKE, "runtime/residency.py",
-        "            while wanted := [", "            if wanted := [",
+        "            while wanted := self._pin():", "            if wanted := self._pin():",
         ("runtime/test_everywhere.py",),
     ),
 )  # fmt: skip

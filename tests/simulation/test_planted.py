@@ -16,6 +16,7 @@ from durable.core.entries import Completed, Signalled
 from durable.core.ids import InvocationId
 from durable.core.invocation import Kind
 from durable.core.keylock import KeyLock
+from durable.core.lanes import Mode
 from durable.core.ledger import Ledger, Resident, Rule
 from durable.core.outcome import Failure
 from durable.core.timers import Timers
@@ -73,8 +74,14 @@ def lose_the_key_on_suspension(patch: pytest.MonkeyPatch) -> None:
 
 
 def let_two_hold_a_key(patch: pytest.MonkeyPatch) -> None:
-    enter = KeyLock.enter
-    patch.setattr(KeyLock, "enter", lambda self, id: enter(self, id) or True)
+    admit = lifecycle._admit
+
+    def enter(ledger: Ledger, resident: Resident, now_ms: int) -> None:
+        if resident.invocation.request.kind is Kind.EXCLUSIVE and resident.invocation.place is None:
+            lifecycle._take_place(ledger, resident)
+        admit(ledger, resident, Mode.START, now_ms)
+
+    patch.setattr(lifecycle, "_enter", enter)
 
 
 def run_recorded_steps_again(patch: pytest.MonkeyPatch) -> None:

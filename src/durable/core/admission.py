@@ -18,6 +18,9 @@ from durable.core.invocation import Invocation, Request, Status
 from durable.core.lanes import Lane, LaneKey, Meter, Mode
 from durable.flow import LimitSet, Path, parse_pattern
 
+PATIENCE = 8
+"""How often a lane is sent from one meter to another before it claims what is free on its way."""
+
 ROOM = 4_096
 """Lanes that stay in memory although nobody stands in them."""
 
@@ -120,6 +123,13 @@ class Admission:
             lane.pending -= 1
         else:
             lane.waiting -= 1
+            if lane.claims and not lane.eager:
+                self._unclaim(lane)
+
+    def _unclaim(self, lane: Lane) -> None:
+        claimed, lane.claims = lane.meters[: lane.claims], 0
+        for meter in claimed:
+            self._give_back(meter)
 
     def _release(self, id: InvocationId, *, keep: bool) -> None:
         slot = self.slots.pop(id, None)
@@ -156,7 +166,8 @@ class Admission:
             eager = lane.eager
             blocker = lane.find_blocker(now_ms) if eager else None
             if blocker is not None:
-                self._block(lane, blocker, now_ms)
+                lane.bounced += came_from is not None and came_from is not blocker
+                self._block(lane, blocker)
             elif eager:
                 self._reserve(lane, now_ms)
             if came_from is not None and came_from is not blocker:
@@ -209,13 +220,17 @@ class Admission:
         lane.placed, self.changed = True, True
         heapq.heappush(self._open, (lane.tag, next(self._numbers), lane))
 
-    def _block(self, lane: Lane, meter: Meter, now_ms: int) -> None:
+    def _block(self, lane: Lane, meter: Meter) -> None:
         lane.placed, lane.blocker = True, meter
+        if not meter.full:
+            self._unclaim(lane)  # a rate may take hours
+        elif lane.bounced > PATIENCE:
+            lane.claim()
         heapq.heappush(meter.blocked, (lane.tag, next(self._numbers), lane))
         self.contended = self.contended or meter.full
         if not meter.full and not meter.rings:
             meter.rings = True
-            heapq.heappush(self._bells, (meter.opens_ms(now_ms), next(self._numbers), meter))
+            heapq.heappush(self._bells, (meter.opens_ms, next(self._numbers), meter))
 
     def _open_next(self, meter: Meter) -> None:
         if meter.blocked and not meter.full:
@@ -237,7 +252,8 @@ class Admission:
         owners = {invocation.id for invocation in running}
         wrong = [f"invocation {id.hex()} runs, and has no slots" for id in owners - self.slots.keys()]
         taken = Counter(meter.path for slot in self.slots.values() for meter in slot.meters)
-        taken.update(meter.path for lane in self.lanes.values() for meter in lane.meters * lane.picked)
+        for lane in self.lanes.values():
+            taken.update(meter.path for meter in (*lane.meters * lane.picked, *lane.meters[: lane.claims]))
         wrong += [
             f"{meter.name} counts {meter.used} slots, and {taken[meter.path]} are taken"
             for meter in self.meters.values()
@@ -246,13 +262,14 @@ class Admission:
         idle = (id for id, slot in self.slots.items() if id not in owners and not slot.holds)
         return wrong + [f"invocation {id.hex()} does not run, and has slots" for id in idle]
 
-    def replace(self, limits: LimitSet, running: Iterable[Invocation]) -> None:
+    def replace(self, limits: LimitSet, running: Iterable[Invocation], now_ms: int) -> None:
         """Other limits hold from now on: count all slots anew. What runs goes on, also if it is too much now."""
         starts = {path: meter.next_start_ms for path, meter in self.meters.items()}
         self.limits, self.active = limits, self.active or bool(limits)
         self.meters, self._open, self._bells = {}, [], []
         for lane in self.lanes.values():
-            lane.meters, lane.placed, lane.blocker = list(self._meters(lane.key)), False, None
+            lane.meters = sorted(self._meters(lane.key), key=lambda meter: meter.order)
+            lane.placed, lane.blocker, lane.claims = False, None, 0
             lane.count(lane.waiting + lane.pending)
             for meter in lane.meters:
                 meter.used += lane.picked
@@ -261,7 +278,7 @@ class Admission:
             self._place(lane)
         for path, next_start_ms in starts.items():
             if path in self.meters:
-                self.meters[path].next_start_ms = next_start_ms
+                self.meters[path].resume(next_start_ms, now_ms)
 
     def _count_slots(self, running: Iterable[Invocation]) -> None:
         before, self.slots = self.slots, {}
@@ -275,13 +292,13 @@ class Admission:
             if kept:
                 self.slots[id] = Slot(slot.key, kept)
 
-    def resume_rate(self, name: str, next_start_ms: float) -> bool:
+    def resume_rate(self, name: str, next_start_ms: float, now_ms: int) -> bool:
         """Go on where the last engine ended; whether a limit still asks for it."""
         path = parse_pattern(name)
         limit = self.limits.of(path)
         if limit is None or limit.rate is None:
             return False
-        self.meters.setdefault(path, Meter(path, limit)).next_start_ms = next_start_ms
+        self.meters.setdefault(path, Meter(path, limit)).resume(next_start_ms, now_ms)
         return True
 
     def restore(self, text: str, status: Status, waiting: int) -> None:

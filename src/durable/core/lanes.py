@@ -84,6 +84,9 @@ class LaneKey(NamedTuple):
             yield from (("limit", *levels[:depth]) for depth in range(1, len(levels) + 1))
 
 
+_RANKS = ("limit", "key", "handler", "service", "engine")
+
+
 class Meter:
     """What one path uses of the limit that counts for it."""
 
@@ -110,20 +113,22 @@ class Meter:
     def full(self) -> bool:
         return self.limit.concurrency is not None and self.used >= self.limit.concurrency
 
-    def opens_ms(self, now_ms: int) -> float:
+    @property
+    def opens_ms(self) -> float:
         """From when on the rate lets another one start."""
         rate = self.limit.rate
-        return 0.0 if rate is None else self._even(now_ms) - (rate.burst - 1) * rate.apart_ms
+        return 0.0 if rate is None else self.next_start_ms - (rate.burst - 1) * rate.apart_ms
 
     def start(self, now_ms: int) -> None:
         rate = self.limit.rate
         if rate is not None:
-            self.next_start_ms = max(self._even(now_ms), now_ms) + rate.apart_ms
+            self.next_start_ms = max(self.next_start_ms, now_ms) + rate.apart_ms
 
-    def _even(self, now_ms: int) -> float:
-        # A clock that was set back must not keep everything waiting.
+    def resume(self, next_start_ms: float, now_ms: int) -> None:
+        """Go on where another meter of the path was, or its clock, which may have been ahead of this one."""
         rate = self.limit.rate
-        return self.next_start_ms if rate is None else min(self.next_start_ms, now_ms + rate.burst * rate.apart_ms)
+        if rate is not None:
+            self.next_start_ms = min(next_start_ms, now_ms + rate.burst * rate.apart_ms)
 
     def wait(self) -> timedelta:
         """About how long until a place in the line is free."""
@@ -146,16 +151,38 @@ class Meter:
             return f"{self.name} lets {limit.rate.count} start in {limit.rate.per}{self._rule}"
         return f"{self.name} has room{self._rule}"
 
+    @property
+    def order(self) -> tuple[int, Path]:
+        """Slots are claimed in one order by all, or two lanes could wait for each other: what few use comes first."""
+        return _RANKS.index(self.path[0]), self.path
+
 
 class Lane:
     """A line that its limits let in one after the other."""
 
-    __slots__ = ("blocker", "key", "line", "meters", "pending", "picked", "placed", "tag", "text", "waiting")
+    __slots__ = (
+        "blocker",
+        "bounced",
+        "claims",
+        "key",
+        "line",
+        "meters",
+        "pending",
+        "picked",
+        "placed",
+        "tag",
+        "text",
+        "waiting",
+    )
 
     def __init__(self, key: LaneKey, meters: list[Meter], *, stored: bool = False) -> None:
         self.key, self.text = key, key.write()
-        self.meters = meters
+        self.meters = sorted(meters, key=lambda meter: meter.order)
         """Where each of them takes a slot."""
+        self.claims = 0
+        """At how many of them, from the first, one is taken for the next."""
+        self.bounced = 0
+        """How often it was sent from one full meter to another since one was let in."""
         self.line = Window[int](PAGE, horizon=0 if stored else None)
         """Numbers and ids, also of some that have left."""
         self.waiting = 0
@@ -177,7 +204,7 @@ class Lane:
 
     @property
     def idle(self) -> bool:
-        return not (self.waiting or self.pending or self.picked or self.placed)
+        return not (self.waiting or self.pending or self.picked or self.placed or self.claims)
 
     @property
     def stride(self) -> float:
@@ -185,17 +212,24 @@ class Lane:
 
     def find_blocker(self, now_ms: int) -> Meter | None:
         starts = self.key.mode is Mode.START
-        for meter in self.meters:
-            if meter.full or (starts and meter.opens_ms(now_ms) > now_ms):
+        for index, meter in enumerate(self.meters):
+            if (index >= self.claims and meter.full) or (starts and meter.opens_ms > now_ms):
                 return meter
         return None
 
     def take(self, now_ms: int) -> None:
         """A slot at each meter, for one of them."""
-        for meter in self.meters:
-            meter.used += 1
+        for index, meter in enumerate(self.meters):
+            meter.used += index >= self.claims
             if self.key.mode is Mode.START:
                 meter.start(now_ms)
+        self.claims = self.bounced = 0
+
+    def claim(self) -> None:
+        """Take what is free for the next one, up to where it is blocked: what it needs may never be free at once."""
+        while self.claims < len(self.meters) and not self.meters[self.claims].full:
+            self.meters[self.claims].used += 1
+            self.claims += 1
 
     def count(self, by: int) -> None:
         """So many more wait for their start."""

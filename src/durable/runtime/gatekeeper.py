@@ -51,7 +51,7 @@ class Gatekeeper:
         self._apply()
         now_ms = kernel.clock.now_ms()
         for path, next_start_ms in flow.rates.items():
-            if next_start_ms <= now_ms or not admission.resume_rate(path, next_start_ms):
+            if next_start_ms <= now_ms or not admission.resume_rate(path, next_start_ms, now_ms):
                 kernel.ledger.commit.rates[path] = None
         for lane, status, waiting in flow.lanes:
             try:
@@ -81,7 +81,7 @@ class Gatekeeper:
     def meters(self) -> list[Meter]:
         """What is used, and of what."""
         meters = self._kernel.ledger.admission.meters.values()
-        return [meter for meter in meters if meter.used or meter.backlog or meter.opens_ms(self.now_ms()) > 0]
+        return [meter for meter in meters if meter.used or meter.backlog or meter.opens_ms > self.now_ms()]
 
     def limits(self) -> list[Limit]:
         """Those that hold now, by pattern."""
@@ -109,7 +109,7 @@ class Gatekeeper:
         ledger = self._kernel.ledger
         invocations = [resident.invocation for resident in ledger.invocations.values()]
         running = [invocation for invocation in invocations if invocation.status is Status.RUNNING]
-        ledger.admission.replace(LimitSet(self.limits()), running)
+        ledger.admission.replace(LimitSet(self.limits()), running, self.now_ms())
 
     async def _count_holders(self) -> None:
         kernel, last = self._kernel, 0
