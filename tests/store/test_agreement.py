@@ -7,9 +7,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from durable.core.invocation import Commit, Invocation, Kind, Status, Timer
+from durable.core.invocation import Commit, Flow, Invocation, Kind, Status, Timer
 from durable.core.outcome import Failure, Outcome, Success
 from durable.core.suspects import Suspect
+from durable.flow import Limit
 from durable.store import Store
 from durable.store.memory import MemoryStore
 from durable.store.sqlite import SQLiteStore
@@ -18,6 +19,8 @@ from tests.store.samples import ENTRIES, caller, id_of, invocation, scheduled
 KEYS = ("mary", "john", "")
 NAMES = ("a", "ä\0", "")
 NUMBERS = range(1, 9)
+LANES = ("s0 Cart/checkout - ", "r1 Cart/checkout tenant/acme =ä\0")
+PATTERNS = ("engine", "key/Cart/ä\0")
 SCHEDULES = ("nightly", "ä\0")
 
 moments = st.integers(0, 5)
@@ -41,12 +44,16 @@ invocations = st.fixed_dictionaries(
         "expires_ms": st.none() | moments,
         "journal_expires_ms": st.none() | moments,
         "journal_kept": st.booleans(),
+        "lane": st.none() | st.sampled_from(LANES),
+        "holds": st.booleans(),
     }
 )
 counts = st.integers(0, 3)
 suspects = st.builds(
     Suspect, n=numbers, deaths=st.just(3), alone=counts, position=counts, survived_ms=counts, epoch=counts, trial=counts
 )
+limits = st.builds(Limit, st.sampled_from(PATTERNS), concurrency=st.none() | counts, hold=st.booleans())
+starts = st.sampled_from([0.0, 0.5, 1_700_000_000_000.125])
 schedules = st.builds(scheduled, st.sampled_from(SCHEDULES), st.booleans())
 targets = st.fixed_dictionaries({"kind": st.sampled_from(Kind), "key": st.sampled_from(KEYS)})
 
@@ -78,6 +85,9 @@ class History:
         commit.suspects = {each.n: each for each in draw(st.lists(suspects, max_size=2))}
         commit.suspects |= dict.fromkeys(draw(st.sets(numbers, max_size=1)))
         commit.schedules = draw(st.dictionaries(st.sampled_from(SCHEDULES), st.none() | schedules, max_size=2))
+        put = {limit.pattern: limit for limit in draw(st.lists(limits, max_size=2))}
+        commit.limits = put | dict.fromkeys(draw(st.sets(st.sampled_from(PATTERNS), max_size=1)))
+        commit.rates = draw(st.dictionaries(st.sampled_from(PATTERNS), st.none() | starts, max_size=2))
         for n in draw(st.lists(numbers, max_size=1)):
             if n not in self._rows:
                 continue
@@ -116,12 +126,19 @@ async def everything(store: Store) -> dict[str, Any]:
         "instances": [await store.load_instance(("Cart", key)) for key in KEYS],
         "order": [list((await store.load_instance(("Cart", key))).state) for key in KEYS],
         "running": [await store.running(after=after, limit=2) for after in NUMBERS],
+        "ready": [await store.ready(lane, after=after, limit=2) for lane in LANES for after in NUMBERS],
+        "holders": [await store.holders(after=after, limit=2) for after in NUMBERS],
+        "flow": _in_order(await store.flow()),
         "left": await store.left(),
         "suspects": await store.suspects(),
         "schedules": await store.schedules(),
         "timers": pages,
         "expired": [await store.expired(now_ms, limit=3) for now_ms in range(7)],
     }
+
+
+def _in_order(flow: Flow) -> tuple[object, ...]:
+    return sorted(flow.limits, key=str), flow.rates, sorted(flow.lanes)
 
 
 @settings(max_examples=40, deadline=None)

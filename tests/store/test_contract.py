@@ -1,5 +1,6 @@
 """What every store promises."""
 
+from datetime import timedelta
 from typing import get_args
 
 import msgspec
@@ -11,6 +12,7 @@ from durable.core.invocation import Caller, Commit, Kind, Status, Timer
 from durable.core.outcome import Failure, Success
 from durable.core.suspects import Left, Suspect
 from durable.errors import StoreError
+from durable.flow import Limit, Rate
 from durable.store import Store
 from tests.store.conftest import Bench
 from tests.store.samples import CART, ENTRIES, FULL, accepting, caller, id_of, invocation, scheduled
@@ -266,6 +268,66 @@ async def test_running_invocations_come_in_pages_by_number(store: Store) -> None
 
     assert await store.running(after=0, limit=2) == [(1, id_of(1)), (3, id_of(3))]
     assert await store.running(after=3, limit=9) == [(5, id_of(5)), (9, id_of(9))]
+
+
+LANE, OTHER = "s0 Cart/checkout - ", "r1 Cart/checkout tenant/acme =ä\0"
+
+
+async def test_who_is_ready_comes_in_pages_by_number_and_lane(store: Store) -> None:
+    ready, pending = {"status": Status.READY, "lane": LANE}, {"status": Status.PENDING, "lane": LANE}
+    rows = {1: ready, 2: pending, 3: {"status": Status.READY, "lane": OTHER}, 5: ready, 9: ready, 7: {}}
+    await store.commit(accepting(*(invocation(n, **fields) for n, fields in rows.items())))
+
+    assert await store.ready(LANE, after=0, limit=2) == [(1, id_of(1)), (5, id_of(5))]
+    assert await store.ready(LANE, after=5, limit=9) == [(9, id_of(9))]
+    assert await store.ready(OTHER, after=0, limit=9) == [(3, id_of(3))]
+    waiting = [(OTHER, Status.READY, 1), (LANE, Status.PENDING, 1), (LANE, Status.READY, 3)]
+    assert sorted((await store.flow()).lanes) == sorted(waiting)
+
+
+async def test_who_leaves_its_lane_is_found_there_no_more(store: Store) -> None:
+    row = invocation(1, status=Status.READY, lane=LANE)
+    await store.commit(accepting(row))
+    commit = Commit()
+    commit.change(replace(row, status=Status.RUNNING, lane=None, holds=True))
+
+    await store.commit(commit)
+
+    assert (await store.ready(LANE, after=0, limit=9), (await store.flow()).lanes) == ([], [])
+    loaded = await store.load(id_of(1))
+    assert loaded is not None
+    assert (loaded.invocation.lane, loaded.invocation.holds) == (None, True)
+
+
+async def test_who_holds_slots_without_running_comes_in_pages_by_number(store: Store) -> None:
+    statuses = {1: Status.SUSPENDED, 2: Status.RUNNING, 3: Status.COMPLETED, 5: Status.PAUSED, 9: Status.READY}
+    rows = [invocation(n, status=status, holds=True) for n, status in statuses.items()]
+    await store.commit(accepting(*rows, invocation(4, status=Status.SUSPENDED)))
+
+    assert await store.holders(after=0, limit=2) == [(1, id_of(1)), (5, id_of(5))]
+    assert await store.holders(after=5, limit=9) == [(9, id_of(9))]
+
+
+async def test_limits_and_rates_are_read_as_they_were_written_last(store: Store) -> None:
+    rate = Rate(3, timedelta(minutes=1), burst=2)
+    last = Limit("key/Cart/ä\0", 2, rate, queue=5, hold=True, description="of one")
+    commit = Commit()
+    commit.limits = {
+        "key/Cart/ä\0": Limit("key/Cart/ä\0", 1),
+        "engine": Limit("engine", 1),
+        "service/*": Limit("service/*", 0),
+    }
+    commit.rates = {"engine": 1_700_000_000_000.125, "key/Cart/ä\0": 5.0, "service/Cart": 0.0}
+    await store.commit(commit)
+    commit = Commit()
+    commit.limits = {"key/Cart/ä\0": last, "service/*": None, "limit/*": None}
+    commit.rates = {"key/Cart/ä\0": 7.25, "service/Cart": None, "service/Till": None}
+
+    await store.commit(commit)
+
+    flow = await store.flow()
+    assert sorted(flow.limits, key=str) == [Limit("engine", 1), last]
+    assert flow.rates == {"engine": 1_700_000_000_000.125, "key/Cart/ä\0": 7.25}
 
 
 async def test_the_longest_expired_come_first(store: Store) -> None:
