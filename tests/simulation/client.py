@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from durable import DurableError, TerminalError
@@ -92,6 +93,13 @@ class Customer:
                 return  # the invocation was cancelled, and is forgotten
 
     # -- how
+
+    async def resume(self, id: str) -> None:
+        async def resume(engine: Client) -> None:
+            with suppress(TerminalError):  # somebody killed it
+                await engine.invocation(id).resume()
+
+        await self.insist(resume)
 
     async def _request(self, kind: str, operation: Operation) -> None:
         handler: Any = Plain.work if kind == "plain" else Shelf.work

@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from durable import mapper
+from durable.core.ids import write_invocation
 from durable.core.invocation import Status
 from tests.simulation.audit import audit
 from tests.simulation.client import Customer
@@ -51,6 +52,7 @@ async def _simulate(world: World) -> Report:
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, unheard: world.violated(f"nobody was told: {unheard}"))
     hosting, _ = loop.create_task(host.run()), loop.create_task(_answer(host))
+    operator = loop.create_task(_resume(host))
     trouble = loop.create_task(host.trouble())
     clients = [
         loop.create_task(Customer(host, f"client {client}").work(list(operations)))
@@ -60,6 +62,7 @@ async def _simulate(world: World) -> Report:
     if not world.violations and (left := [each for each in clients if not each.done()]):
         world.violated(f"{len(left)} clients never got an answer")
     await _rest(world)
+    operator.cancel()
     host.shut()
     await asyncio.wait([hosting], timeout=60)
     await _clear()
@@ -117,6 +120,16 @@ async def _answer(host: Host) -> None:
         id = await host.world.published.get()
         person = Customer(host, f"person {len(people)}")
         people.append(asyncio.get_running_loop().create_task(person.answer(id)))
+
+
+async def _resume(host: Host) -> None:
+    """An operator lets go on what is paused because the process died: here it is never the handler's doing."""
+    operator = Customer(host, "operator")
+    while True:
+        await asyncio.sleep(60)
+        for row in list(host.world.disk.invocations.values()):
+            if row.status is Status.PAUSED and row.failure and row.failure.message.startswith("the process died"):
+                await operator.resume(write_invocation(row.id))
 
 
 @contextmanager
