@@ -11,8 +11,9 @@ import gc
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -20,6 +21,7 @@ from tempfile import TemporaryDirectory
 from benchmarks.growth.crowd import resident_bytes, until
 from benchmarks.services import text_step
 from durable import Context, Engine, Limit, Options, Rate, Service, handler
+from durable.handlers import ServiceHandler
 
 CLIENTS = 128
 CALLS = 3_000
@@ -70,6 +72,10 @@ class Plain(Service, name="Work"):
 Call = Callable[[int], Awaitable[str]]
 
 
+async def turn(engine: Engine, handlers: Sequence[ServiceHandler[Context, [str], str]], number: int) -> str:
+    return await engine.call(handlers[number % len(handlers)], "x")
+
+
 async def bear(call: Call) -> float:
     """Calls a second, of clients that each wait for an answer before they ask again."""
     numbers = iter(range(CALLS))
@@ -90,13 +96,12 @@ async def compare(directory: Path) -> None:
         Engine(directory / "ten.db", Work(), options=Options(limits=TEN)) as ten,
         Engine(directory / "binding.db", Work(), options=Options(limits=binding)) as half,
     ):
-        for name in ("three", "none"):
-            plain, limited = getattr(Plain, name), getattr(Work, name)
+        for name, plain, limited in (("three", Plain.three, Work.three), ("none", Plain.none, Work.none)):
             keyed = [limited.options(limit_key=f"t{number}", priority=number % 3) for number in range(TENANTS)]
             calls: dict[str, Call] = {
-                "without": lambda number, plain=plain: without.call(plain, "x"),
-                "ten": lambda number, keyed=keyed: ten.call(keyed[number % TENANTS], "x"),
-                "half may run": lambda number, keyed=keyed: half.call(keyed[number % TENANTS], "x"),
+                "without": partial(turn, without, [plain]),
+                "ten": partial(turn, ten, keyed),
+                "half may run": partial(turn, half, keyed),
             }
             rates: dict[str, list[float]] = {who: [] for who in calls}
             for _ in range(ROUNDS):

@@ -40,11 +40,9 @@ class Rate(msgspec.Struct, frozen=True):
             raise ValueError(f"a rate's count is a whole number of at least 1, got {self.count!r}")
         if not _is_whole(self.burst) or self.burst < 1:
             raise ValueError(f"a rate's burst is a whole number of at least 1, got {self.burst!r}")
-        per: object = self.per
-        if not isinstance(per, timedelta):
-            raise TypeError(f"a rate is per timedelta, got {per!r}; write Rate(100, timedelta(minutes=1))")
-        if per <= timedelta(0):
-            raise ValueError(f"a rate is per a time longer than zero, got {per}")
+        _check_type(self.per, timedelta, "a rate is per timedelta; write Rate(100, timedelta(minutes=1))")
+        if self.per <= timedelta(0):
+            raise ValueError(f"a rate is per a time longer than zero, got {self.per}")
 
     @property
     def apart_ms(self) -> float:
@@ -111,10 +109,9 @@ class Limit(msgspec.Struct, frozen=True):
             bound: object = getattr(self, name)
             if bound is not None and (not _is_whole(bound) or bound < least):
                 raise ValueError(f"{name} is a whole number of at least {least}, or None, got {bound!r}")
-        if self.rate is not None and not isinstance(self.rate, Rate):
-            raise TypeError(f"rate is a Rate, got {self.rate!r}; write Rate(100, timedelta(minutes=1))")
-        if not isinstance(self.hold, bool):
-            raise TypeError(f"hold is True or False, got {self.hold!r}")
+        if self.rate is not None:
+            _check_type(self.rate, Rate, "rate is a Rate; write Rate(100, timedelta(minutes=1))")
+        _check_type(self.hold, bool, "hold is True or False")
 
     def __str__(self) -> str:
         return f"limit {self.pattern}"
@@ -136,14 +133,20 @@ def parse_pattern(pattern: object) -> Path:
     return parts
 
 
-def check_limits(limits: object) -> None:
+def check_limits(limits: tuple[Limit, ...]) -> None:
     """A tuple of them, no two for one pattern."""
-    if not isinstance(limits, tuple) or not all(isinstance(limit, Limit) for limit in limits):
-        raise TypeError(f"limits is a tuple of Limit, got {limits!r}")
+    _check_type(limits, tuple, "limits are a tuple of Limit")
+    for limit in limits:
+        _check_type(limit, Limit, "limits are a tuple of Limit")
     patterns = [limit.pattern for limit in limits]
     twice = next((pattern for pattern in patterns if patterns.count(pattern) > 1), None)
     if twice is not None:
         raise ValueError(f"two limits are for {twice}; make them one")
+
+
+def _check_type(value: object, type: type, what: str) -> None:
+    if not isinstance(value, type):
+        raise TypeError(f"{what}, got {value!r}")
 
 
 def check_limit_name(name: object) -> None:

@@ -387,10 +387,6 @@ def _view(resident: Resident, instance: Instance | None) -> dict[str, bytes]:
     return instance.state if resident.invocation.request.kind is Kind.SHARED else dict(instance.state)
 
 
-def _flow(outgoing: Outgoing) -> tuple[str | None, int]:
-    return outgoing.limit_key, outgoing.priority
-
-
 def _known(seen: int) -> Known:
     return Known(2 * seen + 1)
 
