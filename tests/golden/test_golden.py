@@ -40,9 +40,13 @@ def contents(directory: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in directory.iterdir()}
 
 
+NEVER_WRITTEN = {3, 4}
+"""Steps on the way to version 5, of which no engine made a database."""
+
+
 def test_no_version_is_left_out() -> None:
-    newest = max(version(archive) for archive in GOLDEN)
-    names = {f"version-{number}-{how}.tar.gz" for number in range(1, newest + 1) for how in ("closed", "killed")}
+    versions = set(range(1, len(STEPS) + 1)) - NEVER_WRITTEN
+    names = {f"version-{number}-{how}.tar.gz" for number in versions for how in ("closed", "killed")}
 
     assert {archive.name for archive in GOLDEN} == names
 
