@@ -47,10 +47,8 @@ async def test_limits_are_put_hold_at_once_and_are_taken_back(engine: TestEngine
     usage = (await client.get("/limits/usage")).json()
     assert [(each["path"], each["running"], each["waiting"]) for each in usage] == [("limit/tenant/a", 1, 2)]
 
-    wider = {
-        "pattern": "limit/tenant/a",
-        "limits": {"concurrency": 2, "rate": {"count": 9, "per_ms": 1000, "burst": 9}},
-    }
+    rate = {"count": 9, "per_ms": 1000, "burst": 9}
+    wider = {"pattern": "limit/tenant/a", "limits": {"concurrency": 2, "rate": rate}}
     put = await client.put("/limits/rules", json=[wider])
 
     assert (put.status_code, put.json()[0]["limits"]["rate"]) == (200, rate)
