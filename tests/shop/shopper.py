@@ -87,7 +87,9 @@ class Shopper:
         return Checkout(answer.json()["order_id"], answer.headers["x-restate-id"])
 
     async def pay(self, order_id: str) -> None:
-        asked = await self.client.http.get(f"{self.ledger.url}/awakeables/{order_id}", timeout=60)
+        # A connection of its own: one that idled may be closed by the ledger just as it is used again.
+        fresh = {"connection": "close"}
+        asked = await self.client.http.get(f"{self.ledger.url}/awakeables/{order_id}", headers=fresh, timeout=60)
         receipt = {"transaction_id": f"TXN-{order_id}", "success": True}
         answer = await self.client.ask("POST", f"/restate/awakeables/{asked.json()}/resolve", json=receipt)
         assert answer.status_code == 202, answer.text
