@@ -248,14 +248,14 @@ class _Running:
 
     async def recover(self, declared: Sequence[Definition]) -> None:
         """Start what was under way when the last engine ended, and what was due meanwhile."""
+        await self.gatekeeper.open()
         await self.recovery.judge()
         await self.timekeeper.refill()
-        await self.gatekeeper.open()
         await self.recovery.start()
         await self.scheduler.open(declared)
         self.timekeeper.arm()
         self.scheduler.arm()
-        self.gatekeeper.arm()
+        self.gatekeeper.start()
         self.retention.arm()
         self.auditor.arm()
 

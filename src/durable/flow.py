@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Literal, TypeGuard, get_args
 
@@ -181,7 +181,7 @@ def check_priority(priority: object) -> int:
 class LimitSet:
     """Limits by pattern."""
 
-    def __init__(self, limits: Iterator[Limit] | Sequence[Limit] = ()) -> None:
+    def __init__(self, limits: Iterable[Limit] = ()) -> None:
         self.by_pattern = {parse_pattern(limit.pattern): limit for limit in limits}
         self._keyed = {parts[1] for parts in self.by_pattern if parts[0] == "key"}
         # Most specific first: False sorts before True.

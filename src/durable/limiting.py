@@ -42,14 +42,15 @@ class Limits:
         now_ms = self._gatekeeper.now_ms()
         return sorted((_usage(meter, now_ms) for meter in self._gatekeeper.meters()), key=lambda usage: usage.path)
 
-    async def put(self, limit: Limit, /) -> None:
-        """Set or replace what counts for a pattern, also what the code declares; it survives a restart.
+    async def put(self, *limits: Limit) -> None:
+        """Set or replace what counts for their patterns, also what the code declares; it survives a restart.
 
-        What runs goes on, also if it is more than may run from now on.
+        All of them are put, or none. What runs goes on, also if it is more than may run from now on. As with every
+        change, one whose call raised, because the engine stopped or its disk is full, may hold nevertheless.
         """
-        check_limits((limit,))
+        check_limits(limits)
         self._check()
-        await self._gatekeeper.put(limit)
+        await self._gatekeeper.put(limits)
 
     async def remove(self, pattern: str, /) -> None:
         """Take back what was put: what the code declares counts again. 404 if nothing was put for the pattern."""

@@ -11,14 +11,16 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from durable.core import control, lifecycle
+from durable.core.admission import PATIENCE
 from durable.core.entries import Signalled, Target
 from durable.core.ids import CANCEL
 from durable.core.invocation import Kind, LoadedInstance, Request, Status, Timer, instance_id
-from durable.core.lanes import LaneKey, Mode
+from durable.core.lanes import Lane, LaneKey, Mode
 from durable.core.ledger import Ledger, Resident, Rule
 from durable.core.lifecycle import Failed
 from durable.core.outcome import Failure, Success
-from durable.flow import Limit, LimitSet, Path, Rate
+from durable.core.single import no_room
+from durable.flow import Limit, LimitSet, Path, Rate, parse_pattern
 from durable.retry import RetryPolicy
 from tests.core.bench import NOW, id_of
 
@@ -55,6 +57,8 @@ def let_in(ledger: Ledger, now_ms: int = NOW, most: int = 1_000_000) -> list[Res
     """As a gatekeeper does; whom it let in, in order."""
     admission, went = ledger.admission, list[Resident]()
     while len(went) < most and (lane := admission.pick(now_ms)) is not None:
+        if lane.line.wants_refill:
+            refill(ledger, lane)
         _, id = lane.line.pop()
         resident = ledger.invocations[id]
         lifecycle.let_in(ledger, resident, lane, now_ms)
@@ -63,6 +67,33 @@ def let_in(ledger: Ledger, now_ms: int = NOW, most: int = 1_000_000) -> list[Res
     if len(went) < most:
         admission.changed = False
     return went
+
+
+def refill(ledger: Ledger, lane: Lane) -> None:
+    after, rows = lane.line.begin_refill() or 0, (each.invocation for each in ledger.invocations.values())
+    standing = sorted((row.n, row.id) for row in rows if row.status is Status.READY and row.lane == lane.text)
+    lane.line.refill([each for each in standing if each[0] > after][: lane.line.limit])
+
+
+def reopened(ledger: Ledger, limits: LimitSet, rates: dict[str, float], now_ms: int) -> Ledger:
+    """Another engine on what this one wrote, as :mod:`durable.runtime.gatekeeper` opens it."""
+    after = Ledger(DIRECTORY, last_n=ledger.last_n, last_place=ledger.last_place)
+    after.invocations, after.instances, admission = ledger.invocations, ledger.instances, after.admission
+    admission.opening = True
+    admission.replace(limits, (), now_ms)
+    for name, next_start_ms in rates.items():
+        admission.resume_rate(parse_pattern(name), next_start_ms, now_ms)
+    rows = [each.invocation for each in after.invocations.values()]
+    waiting = Counter((row.lane, row.status) for row in rows if row.lane is not None)
+    for (lane, status), count in sorted(waiting.items()):
+        admission.restore(lane, status, count)
+    for row in rows:
+        if row.holds and row.status not in (Status.RUNNING, Status.COMPLETED):
+            admission.recover(row)
+    for resident in running(after):
+        lifecycle.recover(after, resident, now_ms)
+    admission.opening = False
+    return after
 
 
 def running(ledger: Ledger) -> list[Resident]:
@@ -274,6 +305,117 @@ def test_an_invocation_that_cannot_be_found_keeps_no_slot() -> None:
 
     assert ledger.admission.pick(NOW) is None
     assert lost.invocation.status is Status.READY
+    assert [(meter.used, meter.backlog) for meter in ledger.admission.meters.values()] == [(0, 0)]
+
+
+def test_who_left_the_line_used_up_no_rate() -> None:
+    ledger = a_ledger(Limit("service/Mail", rate=Rate(1, timedelta(seconds=1))))
+    _, second, third = (send(ledger, "a") for _ in range(3))
+    lifecycle.signal(ledger, second, Signalled(CANCEL, Success()), NOW)
+
+    assert let_in(ledger, NOW + 1000) == [third]
+    assert ledger.commit.rates == {"service/Mail": NOW + 2000}
+
+
+def test_a_turn_that_nobody_took_is_the_next_ones() -> None:
+    ledger = a_ledger(Limit("service/Mail", rate=Rate(1, timedelta(seconds=1))))
+    _, second = (send(ledger, "a") for _ in range(2))
+    lane = ledger.admission.pick(NOW + 1000)
+    assert lane is not None
+    lifecycle.signal(ledger, second, Signalled(CANCEL, Success()), NOW + 1000)  # while its row is being read
+    third = send(ledger, "a")
+    lane.line.pop()
+    lifecycle.let_in(ledger, second, lane, NOW + 1000)
+
+    assert let_in(ledger, NOW + 1000) == [third]
+
+
+def test_another_limit_forgets_no_rate() -> None:
+    rate = Limit("service/Mail", rate=Rate(1, timedelta(hours=1)))
+    ledger = a_ledger(rate)
+    complete(ledger, send(ledger, "a"))
+    after = reopened(ledger, LimitSet([rate]), {"service/Mail": NOW + 3_600_000}, NOW)
+    after.admission.replace(LimitSet([rate, Limit("service/Cart", concurrency=1)]), (), NOW)
+
+    assert send(after, "a").invocation.status is Status.READY
+
+
+def test_limits_that_change_all_the_time_starve_nobody() -> None:
+    ledger = a_ledger(Limit("engine", concurrency=1))
+    send(ledger, "a")
+    poor = send(ledger, "a")
+    for _ in range(2**9 + 10):
+        send(ledger, "rich", 9)
+        ledger.admission.replace(
+            LimitSet([Limit("engine", concurrency=1)]), [each.invocation for each in running(ledger)], NOW
+        )
+        (one,) = running(ledger)
+        complete(ledger, one)
+        let_in(ledger)
+        if poor.invocation.status is Status.RUNNING:
+            return
+    pytest.fail("it was starved")
+
+
+def test_lines_of_others_that_are_about_to_go_fill_no_queue() -> None:
+    ledger = a_ledger(Limit("service/Mail", concurrency=1), Limit("service/Cart", concurrency=1, queue=0))
+    first, _ = send(ledger, "a"), send(ledger, "a")
+    complete(ledger, first)  # the line of the second is open, and nobody has looked yet
+    assert ledger.admission.changed
+
+    request = Request(target=Target("Cart", "show", "x"), kind=Kind.SHARED, payload=b"")
+    assert no_room(ledger, request, NOW) is None
+
+
+def test_who_holds_and_who_claims_do_not_wait_for_each_other() -> None:
+    """One that woke up needs a slot that another lane keeps for its next one, which needs the slot that it holds."""
+    ledger = a_ledger(Limit("handler/Mail/send", concurrency=1), Limit("service/Mail", concurrency=1, hold=True))
+    first = send(ledger, "a")
+    lifecycle.suspend(ledger, first, NOW)
+    second = send(ledger, "a")
+    ledger.admission.lane_of(second.invocation.request, Mode.START).bounced = PATIENCE + 1  # it claims from now on
+    ledger.admission.replace(ledger.admission.limits, (), NOW)
+    assert let_in(ledger) == []
+
+    lifecycle.notify(ledger, first, Signalled("go", Success(b"")), NOW)
+    let_in(ledger)
+
+    assert first.invocation.status is Status.RUNNING
+
+
+def test_a_slot_that_is_held_since_the_limit_changed_is_held_after_a_restart() -> None:
+    ledger = a_ledger(Limit("service/Mail", concurrency=1))
+    first = send(ledger, "a")
+    holding = LimitSet([Limit("service/Mail", concurrency=1, hold=True)])
+    ledger.admission.replace(holding, [first.invocation], NOW)
+    lifecycle.suspend(ledger, first, NOW)
+    after = reopened(ledger, holding, {}, NOW)
+
+    second = send(after, "a")
+    assert (first.invocation.holds, second.invocation.status) == (True, Status.READY)
+    complete(after, first)
+    assert let_in(after) == [second]
+
+
+def test_a_slot_that_is_held_survives_that_the_limit_says_otherwise_for_a_while() -> None:
+    holding, plain = (LimitSet([Limit("service/Mail", concurrency=1, hold=hold)]) for hold in (True, False))
+    ledger = a_ledger(*holding.by_pattern.values())
+    first = send(ledger, "a")
+    lifecycle.suspend(ledger, first, NOW)
+    ledger.admission.replace(plain, (), NOW)
+    assert ledger.admission.imbalance([]) == []
+    after = reopened(ledger, plain, {}, NOW)
+    assert after.admission.imbalance([]) == []
+    after.admission.replace(holding, (), NOW)
+
+    assert send(after, "a").invocation.status is Status.READY
+
+
+def test_nobody_is_let_in_before_all_that_ran_is_counted() -> None:
+    ledger = a_ledger(Limit("engine", concurrency=1))
+    ledger.admission.opening = True
+
+    assert send(ledger, "a").invocation.status is Status.READY
 
 
 LIMITS = [
@@ -307,6 +449,11 @@ class Flow(RuleBasedStateMachine):
         self.most: dict[Path, int] = {}
         """How many may run, per path: as many as did, if the limit became smaller."""
         self.starts: dict[Path, list[int]] = {}
+        self.next_ms: dict[Path, float] = {}
+        """When the next one would start, by those that did."""
+        self.limits = LimitSet()
+        self.rates: dict[str, float] = {}
+        """As they are on the disk."""
         self.begun: set[bytes] = set()
         self.order: dict[str, list[int]] = {}
 
@@ -320,9 +467,46 @@ class Flow(RuleBasedStateMachine):
     @rule(limits=st.sets(st.sampled_from(LIMITS)).map(lambda limits: {x.pattern: x for x in limits}))
     def replace(self, limits: dict[str, Limit]) -> None:
         invocations = [each.invocation for each in self.of(Status.RUNNING)]
-        self.ledger.admission.replace(LimitSet(list(limits.values())), invocations, self.now)
+        self.limits = LimitSet(limits.values())
+        for path in self.ledger.admission.replace(self.limits, invocations, self.now):
+            self.ledger.commit.rates["/".join(path)] = None
         self.most = {path: meter.used for path, meter in self.ledger.admission.meters.items()}
         self.starts = {}
+        self.begin_rates()
+
+    def begin_rates(self) -> None:
+        """No budget is larger than a burst that was used up just now."""
+        for path, next_ms in list(self.next_ms.items()):
+            limit = self.limits.of(path)
+            rate = None if limit is None else limit.rate
+            self.next_ms[path] = 0 if rate is None else min(next_ms, self.now + rate.burst * rate.apart_ms)
+
+    @rule()
+    def restart(self) -> None:
+        """The process dies, and another goes on."""
+        self.write_rates()
+        used = {path: meter.used for path, meter in self.ledger.admission.meters.items()}
+        for lane in self.ledger.admission.lanes.values():  # what is claimed is nobody's yet
+            used.update({meter.path: used[meter.path] - 1 for meter in lane.meters[: lane.claims]})
+        self.ledger = reopened(self.ledger, self.limits, self.rates, self.now)
+        self.begin_rates()
+        meters = self.ledger.admission.meters
+        self.most = {path: min(most, used.get(path, 0)) for path, most in self.most.items()}
+        over = any(n > (self.concurrency(path) or n) for path, n in used.items())
+        # Otherwise some of those that ran wait now; and those who stood in a line before their key had a limit.
+        if not over and not self.limits.tells_keys_apart("Cart"):
+            after = {path: meter.used for path, meter in meters.items() if meter.used}
+            assert after == {path: n for path, n in used.items() if n}
+        self.act()
+
+    def concurrency(self, path: Path) -> int | None:
+        limit = self.limits.of(path)
+        return None if limit is None else limit.concurrency
+
+    def write_rates(self) -> None:
+        rates, self.ledger.commit.rates = self.ledger.commit.rates, {}
+        written = {**self.rates, **rates}
+        self.rates = {name: next_ms for name, next_ms in written.items() if next_ms is not None}
 
     @rule(target_=st.sampled_from(TARGETS), tenant=st.sampled_from(TENANTS), priority=st.integers(0, 9))
     def accept(self, target_: Target, tenant: str | None, priority: int) -> None:
@@ -354,6 +538,9 @@ class Flow(RuleBasedStateMachine):
             lane = self.ledger.admission.lane_of(invocation.request, Mode.START)
             for meter in lane.meters:
                 self.starts.setdefault(meter.path, []).append(self.now)
+                if meter.limit.rate is not None:
+                    next_ms = max(self.next_ms.get(meter.path, 0), self.now)
+                    self.next_ms[meter.path] = next_ms + meter.limit.rate.apart_ms
             self.order.setdefault(lane.text, []).append(invocation.n)
         self.ledger.effects = []
 
@@ -416,6 +603,12 @@ class Flow(RuleBasedStateMachine):
                 assert (
                     len([moment for moment in self.starts.get(path, []) if moment > since]) <= rate.count + rate.burst
                 )
+
+    @invariant()
+    def only_starts_use_up_a_rate(self) -> None:
+        for path, meter in self.ledger.admission.meters.items():
+            if meter.next_start_ms > self.now:
+                assert meter.next_start_ms <= self.next_ms.get(path, 0) + 0.001, path
 
     @invariant()
     def backlogs_are_what_waits(self) -> None:

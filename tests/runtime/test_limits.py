@@ -106,8 +106,9 @@ def an_engine(*limits: Limit, after: TestEngine | None = None, crash_at: int | N
 
 @pytest.fixture(autouse=True)
 def forget() -> None:
+    global gate
     ran.clear()
-    gate.clear()
+    gate = asyncio.Event()  # one belongs to the loop in which somebody waited for it
 
 
 async def test_a_wait_gives_the_slot_to_the_next() -> None:
@@ -251,6 +252,66 @@ async def test_a_smaller_limit_holds_for_what_is_recovered() -> None:
                 gate.set()
                 await engine.settle()
                 assert (sorted(ran), watch.seen > 0) == (list("01234"), True)
+
+
+async def test_who_ran_and_who_held_is_counted_before_anybody_is_let_in() -> None:
+    """Everything of a crash at once: some run, some hold, some wait, and a suspect is tried."""
+    limits = (Limit("handler/Work/wait", concurrency=2, hold=True), Limit("handler/Work/pass_gate", concurrency=1))
+    with suppress(EngineStoppedError):
+        async with an_engine(*limits) as dead:
+            waits = [await dead.send(Work.wait, "") for _ in range(4)]
+            await dead.settle()
+            passes = [await dead.send(Work.pass_gate, str(number)) for number in range(3)]
+            ids = [each.id for each in (*waits, *passes)]
+            before = [await dead.invocation(id).status() for id in ids]
+            assert before == ["running", "running", "ready", "ready", "running", "ready", "ready"]
+            async with an_engine(*limits, after=dead) as engine:
+                watch = Watch(engine, *limits)
+                assert [await engine.invocation(id).status() for id in ids] == before
+                assert {use.path: use.running for use in engine.limits.usage()} == {
+                    "handler/Work/wait": 2, "handler/Work/pass_gate": 1,
+                }  # fmt: skip
+                gate.set()
+                for id in ids[:4]:
+                    await engine.invocation(id).signal("go", "on")
+                await engine.settle()
+                assert (ran, {await engine.invocation(id).status() for id in ids}) == (list("012"), {"completed"})
+                assert watch.seen
+                assert (await engine.audit()).clean
+
+
+async def test_a_slot_that_is_held_is_held_in_the_next_life_too() -> None:
+    engine = an_engine(Limit("handler/Work/wait", concurrency=1))
+    async with engine:
+        first = await engine.send(Work.wait, "a")
+        await engine.settle()
+        await engine.limits.put(Limit("handler/Work/wait", concurrency=1, hold=True))  # while it runs
+
+    async with an_engine(after=engine) as engine:
+        second = await engine.send(Work.wait, "b")
+        await engine.settle()
+        assert await second.status() == "ready"
+        await engine.invocation(first.id).kill()
+        await engine.settle()
+        assert await second.status() == "running"
+
+
+async def test_two_limits_are_put_or_none() -> None:
+    async with an_engine() as engine:
+        with pytest.raises(ValueError, match="two limits are for engine"):
+            await engine.limits.put(Limit("engine", concurrency=1), Limit("engine", concurrency=2))
+        assert "engine" not in {limit.pattern for limit in engine.limits.all()}
+        await engine.limits.put(Limit("engine", concurrency=1), Limit("service/Work", concurrency=2))
+        assert {"engine", "service/Work"} <= {limit.pattern for limit in engine.limits.all()}
+
+
+async def test_why_of_a_burst_says_when_the_next_may_start() -> None:
+    async with an_engine(Limit("handler/Work/do", rate=Rate(1, SECOND, burst=3))) as engine:
+        sent = [await engine.send(Work.do, name) for name in "abcd"]
+        await engine.settle()
+
+        (reason, *_) = (await sent[3].why()).reasons
+        assert reason.due_ms == engine.clock.now_ms() + 1000
 
 
 async def rows(engine: TestEngine) -> list[Invocation]:

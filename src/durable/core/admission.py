@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import count
-from typing import NamedTuple
 
 from durable.core.ids import InvocationId
 from durable.core.invocation import Invocation, Request, Status
 from durable.core.lanes import Lane, LaneKey, Meter, Mode
-from durable.flow import LimitSet, Path, parse_pattern
+from durable.core.slots import Slot, imbalance
+from durable.flow import LimitSet, Path
 
 PATIENCE = 8
 """How often a lane is sent from one meter to another before it claims what is free on its way."""
@@ -25,23 +24,13 @@ ROOM = 4_096
 """Lanes that stay in memory although nobody stands in them."""
 
 
-class Slot(NamedTuple):
-    """Where an invocation has a slot each."""
-
-    key: LaneKey
-    meters: tuple[Meter, ...]
-
-    @property
-    def holds(self) -> bool:
-        """Whether some are kept while it does not run."""
-        return any(meter.limit.hold for meter in self.meters)
-
-
 class Admission:
     def __init__(self) -> None:
         self.limits = LimitSet()
         self.active = False
         """Whether there are limits, or were: before that nothing is counted."""
+        self.opening = False
+        """Whether what ran when the last engine ended is still being counted: until then everybody waits."""
         self.changed = False
         """Whether somebody may be let in, since somebody looked."""
         self.contended = False
@@ -71,8 +60,8 @@ class Admission:
         return None
 
     def would_wait(self, lane: Lane, now_ms: int) -> bool:
-        queued = bool(lane.waiting or self._open or any(meter.blocked for meter in lane.meters))
-        return queued or lane.find_blocker(now_ms) is not None
+        queued = lane.waiting or any(meter.queued or meter.blocked for meter in lane.meters)
+        return self.opening or bool(queued) or lane.find_blocker(now_ms) is not None
 
     def full(self, request: Request, now_ms: int, *, key_free: bool) -> Meter | None:
         """Who has no room for another one that waits, if this one would have to."""
@@ -85,6 +74,8 @@ class Admission:
 
     def recover(self, invocation: Invocation) -> None:
         """Count the slots of one that was running, or held them, when the last engine ended."""
+        if invocation.id in self.slots:
+            return
         running = invocation.status is Status.RUNNING
         lane = self.lane_of(invocation.request, Mode.RESUME)
         kept = tuple(meter for meter in lane.meters if running or meter.limit.hold)
@@ -107,7 +98,7 @@ class Admission:
     def _join(self, invocation: Invocation) -> None:
         assert invocation.lane is not None
         lane = self._lane(LaneKey.read(invocation.lane))
-        lane.count(1)
+        lane.add_backlog(1)
         if invocation.status is Status.PENDING:
             lane.pending += 1
             return
@@ -118,7 +109,7 @@ class Admission:
     def _leave(self, invocation: Invocation) -> None:
         assert invocation.lane is not None
         lane = self._lane(LaneKey.read(invocation.lane))
-        lane.count(-1)
+        lane.add_backlog(-1)
         if invocation.status is Status.PENDING:
             lane.pending -= 1
         else:
@@ -161,8 +152,8 @@ class Admission:
         """The lane whose turn it is, and that may let one in: that one's slots are taken."""
         self._ring(now_ms)
         while self._open:
-            _, _, lane = heapq.heappop(self._open)
-            lane.placed, came_from, lane.blocker = False, lane.blocker, None
+            lane = self._pop_open()
+            came_from, lane.last_blocker = lane.last_blocker, None
             eager = lane.eager
             blocker = lane.find_blocker(now_ms) if eager else None
             if blocker is not None:
@@ -188,18 +179,23 @@ class Admission:
         self._occupy(id, lane)
 
     def pass_over(self, lane: Lane) -> None:
-        """The one that was picked is not there any more."""
-        lane.picked -= 1
-        for meter in lane.meters:
-            self._give_back(meter)
-        self._place(lane)
+        """The one that was picked is not there any more: its turn, and what it took, are the next one's."""
+        self._untake(lane)
+        if lane.eager and not lane.placed:
+            self._push_open(lane)
 
     def lose(self, lane: Lane) -> None:
         """Nobody was found to be picked: the rows of those who should be there cannot be read."""
-        lane.count(lane.picked - lane.waiting)
+        self._untake(lane)
+        lane.add_backlog(lane.picked - lane.waiting)
         lane.waiting = lane.picked
-        self.pass_over(lane)
-        lane.waiting = lane.picked
+
+    def _untake(self, lane: Lane) -> None:
+        lane.picked -= 1
+        for meter in lane.meters:
+            if lane.key.mode is Mode.START:
+                meter.unstart()
+            self._give_back(meter)
 
     def is_wanted(self, id: InvocationId) -> bool:
         """Whether somebody waits for a slot that this one has, and would not keep while it waits."""
@@ -218,10 +214,19 @@ class Admission:
 
     def _push_open(self, lane: Lane) -> None:
         lane.placed, self.changed = True, True
+        for meter in lane.meters:
+            meter.queued += 1
         heapq.heappush(self._open, (lane.tag, next(self._numbers), lane))
 
+    def _pop_open(self) -> Lane:
+        _, _, lane = heapq.heappop(self._open)
+        lane.placed = False
+        for meter in lane.meters:
+            meter.queued -= 1
+        return lane
+
     def _block(self, lane: Lane, meter: Meter) -> None:
-        lane.placed, lane.blocker = True, meter
+        lane.placed, lane.last_blocker = True, meter
         if not meter.full:
             self._unclaim(lane)  # a rate may take hours
         elif lane.bounced > PATIENCE:
@@ -247,38 +252,30 @@ class Admission:
 
     def imbalance(self, running: Iterable[Invocation]) -> list[str]:
         """Where the slots that are taken are not those of who runs, holds, or was picked: always nowhere."""
+        return imbalance(self.meters, self.lanes.values(), self.slots, running) if self.active else []
+
+    def replace(self, limits: LimitSet, running: Iterable[Invocation], now_ms: int) -> list[Path]:
+        """Other limits hold from now on: count all slots anew. What runs goes on, also if it is too much now.
+
+        Returns of which paths the rate counts no more.
+        """
+        starts = {path: meter.next_start_ms for path, meter in self.meters.items() if meter.next_start_ms > now_ms}
+        self.limits, self.active = limits, self.active or bool(limits)
         if not self.active:
             return []
-        owners = {invocation.id for invocation in running}
-        wrong = [f"invocation {id.hex()} runs, and has no slots" for id in owners - self.slots.keys()]
-        taken = Counter(meter.path for slot in self.slots.values() for meter in slot.meters)
-        for lane in self.lanes.values():
-            taken.update(meter.path for meter in (*lane.meters * lane.picked, *lane.meters[: lane.claims]))
-        wrong += [
-            f"{meter.name} counts {meter.used} slots, and {taken[meter.path]} are taken"
-            for meter in self.meters.values()
-            if meter.used != taken[meter.path]
-        ]
-        idle = (id for id, slot in self.slots.items() if id not in owners and not slot.holds)
-        return wrong + [f"invocation {id.hex()} does not run, and has slots" for id in idle]
-
-    def replace(self, limits: LimitSet, running: Iterable[Invocation], now_ms: int) -> None:
-        """Other limits hold from now on: count all slots anew. What runs goes on, also if it is too much now."""
-        starts = {path: meter.next_start_ms for path, meter in self.meters.items()}
-        self.limits, self.active = limits, self.active or bool(limits)
         self.meters, self._open, self._bells = {}, [], []
+        ended = [path for path, next_ms in starts.items() if not self.resume_rate(path, next_ms, now_ms)]
         for lane in self.lanes.values():
             lane.meters = sorted(self._meters(lane.key), key=lambda meter: meter.order)
-            lane.placed, lane.blocker, lane.claims = False, None, 0
-            lane.count(lane.waiting + lane.pending)
+            lane.placed, lane.last_blocker, lane.claims = False, None, 0
+            lane.add_backlog(lane.waiting + lane.pending)
             for meter in lane.meters:
                 meter.used += lane.picked
         self._count_slots(running)
         for lane in self.lanes.values():
-            self._place(lane)
-        for path, next_start_ms in starts.items():
-            if path in self.meters:
-                self.meters[path].resume(next_start_ms, now_ms)
+            if lane.eager:
+                self._push_open(lane)  # its turn stays what it was
+        return ended
 
     def _count_slots(self, running: Iterable[Invocation]) -> None:
         before, self.slots = self.slots, {}
@@ -289,12 +286,10 @@ class Admission:
             kept = tuple(meter for meter in self._meters(slot.key._replace(mode=Mode.RESUME)) if meter.limit.hold)
             for meter in kept:
                 meter.used += 1
-            if kept:
-                self.slots[id] = Slot(slot.key, kept)
+            self.slots[id] = Slot(slot.key, kept)
 
-    def resume_rate(self, name: str, next_start_ms: float, now_ms: int) -> bool:
-        """Go on where the last engine ended; whether a limit still asks for it."""
-        path = parse_pattern(name)
+    def resume_rate(self, path: Path, next_start_ms: float, now_ms: int) -> bool:
+        """Go on where the last engine, or another limit, ended; whether a limit still asks for it."""
         limit = self.limits.of(path)
         if limit is None or limit.rate is None:
             return False
@@ -307,7 +302,7 @@ class Admission:
         lane = self.lanes.get(key)
         if lane is None:
             lane = self.lanes[key] = Lane(key, list(self._meters(key)), stored=True)
-        lane.count(waiting)
+        lane.add_backlog(waiting)
         if status is Status.PENDING:
             lane.pending += waiting
         else:

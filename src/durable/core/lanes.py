@@ -90,7 +90,7 @@ _RANKS = ("limit", "key", "handler", "service", "engine")
 class Meter:
     """What one path uses of the limit that counts for it."""
 
-    __slots__ = ("backlog", "blocked", "limit", "next_start_ms", "path", "rings", "used")
+    __slots__ = ("backlog", "blocked", "limit", "next_start_ms", "path", "queued", "rings", "used")
 
     def __init__(self, path: Path, limit: Limit) -> None:
         self.path, self.limit = path, limit
@@ -102,6 +102,8 @@ class Meter:
         """When the next one would start, if starts came evenly (the theoretical arrival time of GCRA, ITU-T I.371)."""
         self.blocked: list[tuple[float, int, Lane]] = []
         """A heap of lanes that wait for this meter, the next one first."""
+        self.queued = 0
+        """How many lanes that wait for nothing but their turn count for it, too."""
         self.rings = False
         """Whether somebody will look again when the next may start."""
 
@@ -123,6 +125,12 @@ class Meter:
         rate = self.limit.rate
         if rate is not None:
             self.next_start_ms = max(self.next_start_ms, now_ms) + rate.apart_ms
+
+    def unstart(self) -> None:
+        """Whoever was to start did not."""
+        rate = self.limit.rate
+        if rate is not None:
+            self.next_start_ms -= rate.apart_ms
 
     def resume(self, next_start_ms: float, now_ms: int) -> None:
         """Go on where another meter of the path was, or its clock, which may have been ahead of this one."""
@@ -152,19 +160,22 @@ class Meter:
         return f"{self.name} has room{self._rule}"
 
     @property
-    def order(self) -> tuple[int, Path]:
-        """Slots are claimed in one order by all, or two lanes could wait for each other: what few use comes first."""
-        return _RANKS.index(self.path[0]), self.path
+    def order(self) -> tuple[bool, int, Path]:
+        """Slots are claimed in one order by all, or two lanes could wait for each other.
+
+        What is held comes first: whoever holds it has claimed it before all else. Then what few use.
+        """
+        return not self.limit.hold, _RANKS.index(self.path[0]), self.path
 
 
 class Lane:
     """A line that its limits let in one after the other."""
 
     __slots__ = (
-        "blocker",
         "bounced",
         "claims",
         "key",
+        "last_blocker",
         "line",
         "meters",
         "pending",
@@ -195,7 +206,7 @@ class Lane:
         """Its next one's turn in virtual time: weighted fair queueing, after Demers, Keshav and Shenker (1989)."""
         self.placed = False
         """Whether it is among the open ones, or a meter's blocked ones."""
-        self.blocker: Meter | None = None
+        self.last_blocker: Meter | None = None
         """Whose blocked it was among last."""
 
     @property
@@ -231,7 +242,7 @@ class Lane:
             self.meters[self.claims].used += 1
             self.claims += 1
 
-    def count(self, by: int) -> None:
+    def add_backlog(self, by: int) -> None:
         """So many more wait for their start."""
         if self.key.mode is Mode.START:
             for meter in self.meters:

@@ -35,6 +35,7 @@ from durable.core.invocation import (
     LoadedInstance,
     Request,
     Single,
+    Status,
     Timer,
     instance_id,
 )
@@ -227,8 +228,16 @@ class Ledger:
         resident.invocation = after = msgspec.structs.replace(before, **fields)
         resident.number = self.number
         if self.admission.active:
-            self.admission.changed_status(before, after)
+            self._admission_changed(resident, before, after)
         self.commit.change(resident.invocation)
+
+    def _admission_changed(self, resident: Resident, before: Invocation, after: Invocation) -> None:
+        self.admission.changed_status(before, after)
+        if Status.RUNNING is before.status is not after.status or after.status is Status.COMPLETED:
+            # While it runs it has all its slots, whatever its row says.
+            holds = after.id in self.admission.slots
+            if holds is not after.holds:
+                resident.invocation = msgspec.structs.replace(after, holds=holds)
 
     def append(self, resident: Resident, entry: Entry) -> bool:
         """Extend a journal, unless this is a second answer: the first counts. Returns whether it was extended."""

@@ -7,7 +7,7 @@ resident: the ``*_needs`` functions name them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import NamedTuple
 
@@ -92,26 +92,23 @@ def recover(ledger: Ledger, resident: Resident, now_ms: int) -> None:
     counted = not admission.active or invocation.id in admission.slots
     lane = None if counted else admission.lane_of(invocation.request, Mode.RESUME)
     if lane is not None and any(meter.full for meter in lane.meters):
-        ledger.change(resident, status=Status.READY, lane=lane.text, holds=False, modified_ms=now_ms)
+        ledger.change(resident, status=Status.READY, lane=lane.text, modified_ms=now_ms)
         return
-    if lane is not None:
-        admission.recover(invocation)
+    count_slots(ledger, resident)
     ledger.effects.append(Start(resident))
 
 
-def no_room(ledger: Ledger, request: Request, now_ms: int) -> Meter | None:
-    """Whose line is full, if a new invocation would have to wait in it."""
-    if not ledger.admission.active:
-        return None
-    exclusive = request.kind is Kind.EXCLUSIVE
-    key_free = not exclusive or not ledger.instances[instance_id(request.target)].lock
-    return ledger.admission.full(request, now_ms, key_free=key_free)
+def count_slots(ledger: Ledger, resident: Resident) -> None:
+    """It was running when the last engine ended: it has the slots that it had."""
+    if ledger.admission.active:
+        ledger.admission.recover(resident.invocation)
 
 
 def let_in(ledger: Ledger, resident: Resident | None, lane: Lane, now_ms: int) -> None:
     """Its turn has come, if it still stands in the lane."""
     if resident is None or resident.invocation.lane != lane.text or resident.invocation.status is not Status.READY:
-        return ledger.admission.pass_over(lane)
+        ledger.admission.pass_over(lane)
+        return _note_rates(ledger, lane.key.mode, lane.meters)
     ledger.admission.admit(lane, resident.invocation.id)
     _run(ledger, resident, lane.key.mode, now_ms)
     return None
@@ -129,13 +126,16 @@ def _admit(ledger: Ledger, resident: Resident, mode: Mode, now_ms: int) -> None:
 
 
 def _run(ledger: Ledger, resident: Resident, mode: Mode, now_ms: int) -> None:
-    slot = ledger.admission.slots.get(resident.invocation.id)
-    holds = slot is not None and slot.holds
-    running = {"status": Status.RUNNING, "lane": None, "due_ms": None, "awaiting": None, "holds": holds}
+    running = {"status": Status.RUNNING, "lane": None, "due_ms": None, "awaiting": None}
     ledger.change(resident, modified_ms=now_ms, **running)
     ledger.effects.append(Start(resident))
-    if slot is not None and mode is Mode.START:
-        ledger.commit.rates.update((meter.name, meter.next_start_ms) for meter in slot.meters if meter.limit.rate)
+    slot = ledger.admission.slots.get(resident.invocation.id)
+    _note_rates(ledger, mode, () if slot is None else slot.meters)
+
+
+def _note_rates(ledger: Ledger, mode: Mode, meters: Iterable[Meter]) -> None:
+    if mode is Mode.START:
+        ledger.commit.rates.update((meter.name, meter.next_start_ms) for meter in meters if meter.limit.rate)
 
 
 def suspend(ledger: Ledger, resident: Resident, now_ms: int) -> None:

@@ -14,7 +14,8 @@ import msgspec
 from durable.core import lifecycle
 from durable.core.entries import Signalled
 from durable.core.ids import CANCEL, write_invocation
-from durable.core.invocation import Request, Single, Status, instance_id
+from durable.core.invocation import Kind, Request, Single, Status, instance_id
+from durable.core.lanes import Meter
 from durable.core.ledger import Ledger, Resident
 from durable.core.lifecycle import Needed
 from durable.core.outcome import Failure, Success
@@ -47,13 +48,39 @@ def way_needs(ledger: Ledger, request: Request) -> Iterator[Needed]:
             yield from lifecycle.signal_needs(ledger, resident, CANCEL)
 
 
+def no_room(ledger: Ledger, request: Request, now_ms: int) -> Meter | None:
+    """Whose line is full, if a new invocation would have to wait in it."""
+    admission = ledger.admission
+    if not admission.active or _needs_no_place(ledger, request):
+        return None
+    key_free = request.kind is not Kind.EXCLUSIVE or not ledger.instances[instance_id(request.target)].lock
+    return admission.full(request, now_ms, key_free=key_free)
+
+
+def _needs_no_place(ledger: Ledger, request: Request) -> bool:
+    """It is skipped, waits for its window, or takes the place of another."""
+    match request.single:
+        case Single(mode="skip"):
+            return bool(_line(ledger, request))
+        case Single(mode="cancel"):
+            return any(lifecycle.waits_to_start(resident.invocation) for resident in _line(ledger, request))
+        case Single(mode="last"):
+            return True
+        case _:
+            return False
+
+
+def _line(ledger: Ledger, request: Request) -> list[Resident]:
+    lock = ledger.instances[instance_id(request.target)].lock
+    return [resident for id in lock if (resident := ledger.find(id)) is not None]
+
+
 def make_way(ledger: Ledger, request: Request, now_ms: int, due_ms: int | None) -> Way:
     """Skip it, or end those that it replaces."""
     single = request.single
     if single is None or single.mode == "queue":
         return Way(request, due_ms)
-    lock = ledger.instances[instance_id(request.target)].lock
-    line = [resident for id in lock if (resident := ledger.find(id)) is not None]
+    line = _line(ledger, request)
     if single.mode == "skip":
         return Way(request, due_ms, line[0] if line else None)
     if single.mode == "cancel":
@@ -64,7 +91,7 @@ def make_way(ledger: Ledger, request: Request, now_ms: int, due_ms: int | None) 
 
 def _cancel(ledger: Ledger, line: list[Resident], now_ms: int) -> None:
     """Once: a second cancellation would interrupt the undoing of the first."""
-    for resident in line:
+    for resident in reversed(line):  # so that nobody is started by the end of another
         if not any(isinstance(entry, Signalled) and entry.signal == CANCEL for entry in resident.entries):
             lifecycle.signal(ledger, resident, Signalled(CANCEL, Success()), now_ms)
 

@@ -11,7 +11,7 @@ from durable.core import lifecycle
 from durable.core.entries import Attach, Call, GetPromise, Question, Run, Sleep, Target
 from durable.core.ids import FIRST_AWAKEABLE, InvocationId, write_invocation
 from durable.core.invocation import InstanceId, Invocation, Status, instance_id
-from durable.core.lanes import LaneKey, Mode
+from durable.core.lanes import LaneKey
 from durable.core.ledger import Ledger, Resident
 from durable.core.lifecycle import Needed
 from durable.core.outcome import Failure
@@ -188,8 +188,8 @@ def _limited(ledger: Ledger, invocation: Invocation) -> Iterator[Reason]:
     for meter in meters:
         if meter.full:
             yield Reason(str(meter))
-        elif meter.limit.rate is not None and key.mode is Mode.START:
-            yield Reason(str(meter), math.ceil(meter.next_start_ms))
+        elif lane is not None and meter is lane.last_blocker:
+            yield Reason(str(meter), math.ceil(meter.opens_ms))
         elif meter.blocked:
             yield Reason(f"others wait for {meter.name} too, and their turn is before its own")
     yield Reason(f"{0 if lane is None else lane.waiting} wait with the same limits, itself among them")

@@ -44,14 +44,15 @@ class Gatekeeper:
         self.errand = Errand(kernel, self._let_in, self.arm)
 
     async def open(self) -> None:
-        """Count what was there when the last engine ended; before anything is started."""
+        """Count who stood in a lane, or held slots, when the last engine ended; before anything else is decided."""
         kernel, admission = self._kernel, self._kernel.ledger.admission
+        admission.opening = True
         flow = await kernel.store.flow()
         self._stored = {limit.pattern: limit for limit in flow.limits}
         self._apply()
         now_ms = kernel.clock.now_ms()
         for path, next_start_ms in flow.rates.items():
-            if next_start_ms <= now_ms or not admission.resume_rate(path, next_start_ms, now_ms):
+            if next_start_ms <= now_ms or not admission.resume_rate(parse_pattern(path), next_start_ms, now_ms):
                 kernel.ledger.commit.rates[path] = None
         for lane, status, waiting in flow.lanes:
             try:
@@ -62,10 +63,15 @@ class Gatekeeper:
             await self._count_holders()
         kernel.act()
 
+    def start(self) -> None:
+        """Who ran is counted: from now on others are let in."""
+        self._kernel.ledger.admission.opening = False
+        self.arm()
+
     def arm(self) -> None:
         """Look again who may be let in: now, or when a rate lets the next one start."""
         admission = self._kernel.ledger.admission
-        if self.errand.busy:
+        if self.errand.busy or admission.opening:
             return
         if admission.changed:
             self.errand.begin()
@@ -87,10 +93,11 @@ class Gatekeeper:
         """Those that hold now, by pattern."""
         return [limit for _, limit in sorted({**self._declared, **self._stored}.items())]
 
-    async def put(self, limit: Limit) -> None:
-        """From now on, and after every restart; instead of what the code says for the same pattern."""
-        self._stored[limit.pattern] = limit
-        await self._change(limit.pattern, limit)
+    async def put(self, limits: Sequence[Limit]) -> None:
+        """From now on, and after every restart; instead of what the code says for the same patterns."""
+        put = {limit.pattern: limit for limit in limits}
+        self._stored |= put
+        await self._change(put)
 
     async def remove(self, pattern: str) -> None:
         """What the code says counts again; :class:`TerminalError` with status 404 if nobody put such a limit."""
@@ -98,10 +105,10 @@ class Gatekeeper:
         if self._stored.pop(pattern, None) is None:
             declared = "; the code says it: put another one for the same pattern" if pattern in self._declared else ""
             raise TerminalError(f"no limit was put for {pattern}{declared}", status=404)
-        await self._change(pattern, None)
+        await self._change({pattern: None})
 
-    async def _change(self, pattern: str, limit: Limit | None) -> None:
-        self._kernel.ledger.commit.limits[pattern] = limit
+    async def _change(self, limits: Mapping[str, Limit | None]) -> None:
+        self._kernel.ledger.commit.limits |= limits
         self._apply()
         await self._kernel.writer.until(self._kernel.act())
 
@@ -109,7 +116,8 @@ class Gatekeeper:
         ledger = self._kernel.ledger
         invocations = [resident.invocation for resident in ledger.invocations.values()]
         running = [invocation for invocation in invocations if invocation.status is Status.RUNNING]
-        ledger.admission.replace(LimitSet(self.limits()), running, self.now_ms())
+        for path in ledger.admission.replace(LimitSet(self.limits()), running, self.now_ms()):
+            ledger.commit.rates["/".join(path)] = None
 
     async def _count_holders(self) -> None:
         kernel, last = self._kernel, 0

@@ -18,7 +18,7 @@ from durable.core.invocation import Invocation, Kind, Request, Status, derived_i
 from durable.core.ledger import Resident
 from durable.core.lifecycle import Needed
 from durable.core.outcome import Outcome, Success
-from durable.core.single import make_way, skipped, way_needs
+from durable.core.single import make_way, no_room, skipped, way_needs
 from durable.core.waits import Why, why, why_needs
 from durable.errors import (
     DamagedError,
@@ -249,7 +249,8 @@ class Outside:
             raise DamagedError(held)
         self._check_room()
         now_ms = self._kernel.clock.now_ms()
-        if delay is None and (full := lifecycle.no_room(ledger, request, now_ms)) is not None:
+        if delay is None and (full := no_room(ledger, request, now_ms)) is not None:
+            self._kernel.act()  # nothing was decided; lanes of what is refused may be forgotten
             raise QueueFullError(full.refusal, retry_after=full.wait())
         due_ms = None if delay is None else now_ms + round(delay.total_seconds() * 1000)
         way = make_way(ledger, request, now_ms, due_ms)

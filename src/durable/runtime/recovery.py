@@ -93,8 +93,8 @@ class Recovery:
     async def _start(self, n: int, id: InvocationId) -> None:
         async with self._kernel.residency.hold(lambda: (id,)):
             resident = self._kernel.ledger.find(id)
-            if resident is None:
-                return  # one that cannot be read is left alone
+            if resident is None or resident.invocation.status is not Status.RUNNING:
+                return  # one that cannot be read is left alone; one that was tried may have ended since
             if (suspect := self._suspects.pop(n, None)) is not None:
                 self._watched[n] = _Watched(suspect, resident, len(resident.entries))
             lifecycle.recover(self._kernel.ledger, resident, self._kernel.clock.now_ms())
@@ -126,6 +126,7 @@ class Recovery:
         resident = self._kernel.ledger.find(id)
         if resident is not None and resident.invocation.status is Status.RUNNING:
             log.critical("%s", guilty.failure.message, extra={"invocation": write_invocation(id)})
+            lifecycle.count_slots(self._kernel.ledger, resident)
             lifecycle.pause(self._kernel.ledger, resident, guilty.failure, self._kernel.clock.now_ms())
 
     async def _try(self, group: Sequence[Suspect]) -> None:
@@ -140,6 +141,7 @@ class Recovery:
                 if resident is not None:
                     self._watched[each.n] = _Watched(_put(each, FREE), resident, len(resident.entries))
                     self._arm_timers(resident)
+                    lifecycle.count_slots(self._kernel.ledger, resident)
                     self._invoker.start(resident)
             self._kernel.act()
             await self._until_over(group)

@@ -76,8 +76,10 @@ async def usage(engine: Administered, request: Request) -> Response:
 async def put(engine: Administered, request: Request) -> Response:
     """All of them, or if one cannot be, none."""
     limits = [_read(rule) for rule in await read_json(request, _rules, _MAX_BODY)]
-    for limit in limits:
-        await engine.limits.put(limit)
+    try:
+        await engine.limits.put(*limits)
+    except ValueError as error:
+        raise Refusal(422, str(error)) from error
     return replies.found([_written(limit) for limit in limits])
 
 
