@@ -128,6 +128,24 @@ async def test_the_last_of_a_burst_runs_once_nobody_comes_any_more() -> None:
         assert (began, await last.result()) == (["b", "next"], "b")
 
 
+async def test_one_that_was_replaced_says_so_to_whoever_asks_later_also_after_a_restart() -> None:
+    engine = TestEngine(Report())
+    async with engine:
+        first = await engine.send(Report.last.options(idempotency_key="k"), "a")
+        await engine.send(Report.last, "b")
+        with pytest.raises(TerminalError, match="superseded") as told:
+            await first.result()
+        assert (told.value.status, await first.status()) == (409, "completed")
+
+    async with TestEngine(Report(), after=engine) as engine:
+        with pytest.raises(TerminalError, match="superseded"):
+            await engine.invocation(first.id).result()
+        with pytest.raises(TerminalError, match="superseded"):
+            await engine.call(Report.last.options(idempotency_key="k"), "a")
+        await engine.skip(71 * SECOND)
+        assert (began, (await engine.audit()).clean) == (["b"], True)
+
+
 async def test_a_burst_that_does_not_end_is_waited_for_only_so_long() -> None:
     async with TestEngine(Report()) as engine:
         for number in range(6):

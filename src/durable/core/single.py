@@ -101,7 +101,7 @@ def _replace_last(ledger: Ledger, request: Request, single: Single, line: list[R
     before = None if last is None else last.invocation.request.single
     since_ms = now_ms if before is None or before.since_ms is None else before.since_ms
     if last is not None:
-        lifecycle.remove(ledger, last, SUPERSEDED, now_ms)
+        lifecycle.complete(ledger, last, SUPERSEDED, now_ms)
     longest_ms = single.window_ms if single.longest_ms is None else since_ms + single.longest_ms - now_ms
     due_ms = now_ms + min(single.window_ms, longest_ms)
     return Way(msgspec.structs.replace(request, single=msgspec.structs.replace(single, since_ms=since_ms)), due_ms)
