@@ -9,11 +9,19 @@ from typing import Literal, TypeGuard, get_args
 
 import msgspec
 
+from durable.limits import LONGEST_TEXT, LONGEST_TIME, check_text
+
 Path = tuple[str, ...]
 """What is limited: ``("engine",)``, ``("handler", "Mailer", "send")``, ``("limit", "tenant", "acme")``."""
 
 PRIORITIES = range(10)
 """0 is what nobody asked for; each one above is served twice as often as the one below, while both wait."""
+
+LARGEST_COUNT = 2**31 - 1
+"""More is a mistake, and must not get as far as the database."""
+
+_LONGEST_BURST_MS = 100 * LONGEST_TIME.total_seconds() * 1000
+"""A thousand years, until a burst that is used up is there again: the store counts microseconds in 63 bits."""
 
 LIMIT_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.-]{0,35}")
 _LEVEL = re.compile(r"[a-zA-Z0-9_.-]{1,36}")
@@ -36,13 +44,13 @@ class Rate(msgspec.Struct, frozen=True):
     burst: int = 1
 
     def __post_init__(self) -> None:
-        if not _is_whole(self.count) or self.count < 1:
-            raise ValueError(f"a rate's count is a whole number of at least 1, got {self.count!r}")
-        if not _is_whole(self.burst) or self.burst < 1:
-            raise ValueError(f"a rate's burst is a whole number of at least 1, got {self.burst!r}")
+        _check_count(self.count, "a rate's count", 1)
+        _check_count(self.burst, "a rate's burst", 1)
         _check_type(self.per, timedelta, "a rate is per timedelta; write Rate(100, timedelta(minutes=1))")
-        if self.per <= timedelta(0):
-            raise ValueError(f"a rate is per a time longer than zero, got {self.per}")
+        if not timedelta(0) < self.per <= LONGEST_TIME:
+            raise ValueError(f"a rate is per a time longer than zero, and at most ten years, got {self.per}")
+        if self.burst * self.apart_ms > _LONGEST_BURST_MS:
+            raise ValueError(f"a rate of {self.count} in {self.per} needs too long for a burst of {self.burst}")
 
     @property
     def apart_ms(self) -> float:
@@ -66,8 +74,10 @@ class Debounce(msgspec.Struct, frozen=True):
                 continue
             if not isinstance(duration, timedelta):
                 raise TypeError(f"{name} is a timedelta, got {duration!r}; write Debounce(timedelta(seconds=5))")
-            if duration <= timedelta(0):
-                raise ValueError(f"{name} must be longer than zero, got {duration}")
+            if not timedelta(0) < duration <= LONGEST_TIME:
+                raise ValueError(f"{name} is longer than zero, and at most ten years, got {duration}")
+        if self.longest is not None and self.longest < self.window:
+            raise ValueError(f"longest ({self.longest}) is shorter than window ({self.window}), which would never end")
 
 
 Singleton = Literal["skip", "queue", "cancel"]
@@ -105,13 +115,14 @@ class Limit(msgspec.Struct, frozen=True):
 
     def __post_init__(self) -> None:
         parse_pattern(self.pattern)
-        for name, least in (("concurrency", 0), ("queue", 0)):
+        for name in ("concurrency", "queue"):
             bound: object = getattr(self, name)
-            if bound is not None and (not _is_whole(bound) or bound < least):
-                raise ValueError(f"{name} is a whole number of at least {least}, or None, got {bound!r}")
+            if bound is not None:
+                _check_count(bound, name, 0)
         if self.rate is not None:
             _check_type(self.rate, Rate, "rate is a Rate; write Rate(100, timedelta(minutes=1))")
         _check_type(self.hold, bool, "hold is True or False")
+        check_text(self.description, "the description of a limit", LONGEST_TEXT)
 
     def __str__(self) -> str:
         return f"limit {self.pattern}"
@@ -121,9 +132,10 @@ def parse_pattern(pattern: object) -> Path:
     """The parts of a pattern; :class:`ValueError` if nothing is called that."""
     if not isinstance(pattern, str):
         raise TypeError(f"the pattern of a limit is a str, got {pattern!r}; {_EXPECTED}")
-    kind, _, rest = pattern.partition("/")
+    check_text(pattern, "the pattern of a limit", LONGEST_TEXT)
     # A key may hold anything.
-    parts = (kind, *rest.split("/", 1 if kind == "key" else -1)) if rest else (kind,)
+    parts = tuple(pattern.split("/", 2 if pattern.startswith("key/") else -1))
+    kind = parts[0]
     if len(parts) not in _DEPTHS.get(kind, ()) or not all(parts):
         raise ValueError(f"nothing is called {pattern!r}; {_EXPECTED}")
     if kind == "limit":
@@ -144,9 +156,14 @@ def check_limits(limits: tuple[Limit, ...]) -> None:
         raise ValueError(f"two limits are for {twice}; make them one")
 
 
-def _check_type(value: object, type: type, what: str) -> None:
-    if not isinstance(value, type):
+def _check_type(value: object, wanted: type, what: str) -> None:
+    if not isinstance(value, wanted):
         raise TypeError(f"{what}, got {value!r}")
+
+
+def _check_count(value: object, what: str, least: int) -> None:
+    if not _is_whole(value) or not least <= value <= LARGEST_COUNT:
+        raise ValueError(f"{what} is a whole number from {least} to {LARGEST_COUNT:,}, got {value!r}")
 
 
 def check_limit_name(name: object) -> None:

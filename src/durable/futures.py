@@ -14,13 +14,11 @@ from durable.action import outside_steps
 from durable.core.awaits import Await, One, Settled, Timeout
 from durable.core.outcome import Failure
 from durable.errors import DurableTimeoutError
+from durable.limits import LONGEST_TIME
 from durable.machine import Machine
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
-
-_LONGEST = timedelta(days=3653)
-"""Ten years: more is a mistake in the unit."""
 
 DEEPEST = 256
 """Combinators inside one another. Restate allows 1,000."""
@@ -39,7 +37,7 @@ _NOTHING = _Nothing()
 def check_duration(duration: object, what: str) -> None:
     if not isinstance(duration, timedelta):
         raise TypeError(f"{what} is a timedelta, got {duration!r}; write timedelta(seconds=5), or days=, hours=, ...")
-    if not timedelta(0) <= duration <= _LONGEST:
+    if not timedelta(0) <= duration <= LONGEST_TIME:
         raise ValueError(f"{what} is between zero and ten years, got {duration}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 
 from durable.errors import PayloadError
 
@@ -14,6 +15,11 @@ LONGEST_KEY = 1024
 """Bytes of a key, an idempotency key or an identity. Keys sit in every index entry of their object."""
 LONGEST_NAME = 512
 """Bytes of the name of a step, a signal, or a version of the code."""
+
+LONGEST_TEXT = 65_536
+"""Bytes of a text for people."""
+LONGEST_TIME = timedelta(days=3653)
+"""Ten years: more is a mistake in the unit."""
 
 
 def check_size(raw: bytes, what: object, largest: int | None = None) -> None:

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from durable.errors import PayloadError
 from durable.flow import Limit, LimitSet, Rate, check_limit_key, check_limits, check_priority, parse_pattern
 
 SECOND = timedelta(seconds=1)
@@ -27,23 +28,35 @@ def test_a_pattern_is_a_path(pattern: str, parts: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize(
     "pattern",
-    ["", "*", "engine/x", "service", "service/", "service/A/b", "handler/A", "key/Cart", "limit", "limit/a/b/c/d",
-     "limit/a/ü", "queue/x", "limit//a"],
+    ["", "*", "engine/", "engine/x", "key/Cart/", "service", "service/", "service/A/b", "handler/A", "key/Cart",
+     "limit", "limit/a/b/c/d", "limit/a/ü", "queue/x", "limit//a"],
 )  # fmt: skip
 def test_what_names_nothing_is_refused(pattern: str) -> None:
     with pytest.raises(ValueError, match=r"expected engine|cannot be: each part"):
         Limit(pattern, concurrency=1)
 
 
+def test_a_pattern_is_text_that_can_be_stored() -> None:
+    with pytest.raises(PayloadError, match="the pattern of a limit is not valid Unicode"):
+        Limit("key/Cart/\ud800", concurrency=1)
+
+
 @pytest.mark.parametrize(
-    "bounds", [{"concurrency": -1}, {"concurrency": True}, {"queue": 1.5}, {"rate": 3}, {"hold": 1}]
-)
+    "bounds",
+    [{"concurrency": -1}, {"concurrency": True}, {"queue": 1.5}, {"rate": 3}, {"hold": 1}, {"description": 3},
+     *({bound: 2**bits} for bound in ("concurrency", "queue") for bits in (31, 63, 70))],
+)  # fmt: skip
 def test_bounds_that_make_no_sense_are_refused(bounds: dict[str, object]) -> None:
     with pytest.raises((TypeError, ValueError), match=next(iter(bounds))):
         Limit("engine", **bounds)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("rate", [(0, SECOND), (1, timedelta(0)), (1, SECOND, 0), (1, 60), (True, SECOND)])
+@pytest.mark.parametrize(
+    "rate",
+    [(0, SECOND), (1, timedelta(0)), (1, SECOND, 0), (1, 60), (True, SECOND), (2**31, SECOND), (2**63, SECOND),
+     (1, SECOND, 2**31), (1, SECOND, 2**70), (1, timedelta(days=365_000)), (1, timedelta.max),
+     (1, timedelta(days=3653), 1000)],
+)  # fmt: skip
 def test_rates_that_make_no_sense_are_refused(rate: tuple[object, ...]) -> None:
     with pytest.raises((TypeError, ValueError), match="a rate"):
         Rate(*rate)  # type: ignore[arg-type]

@@ -125,6 +125,20 @@ async def test_calls_under_one_limit_do_not_wait_for_each_other_for_ever() -> No
         assert await engine.call(Work.nest, 5) == 5
 
 
+async def test_the_largest_limits_can_be_stored(tmp_path: Path) -> None:
+    largest, years = 2**31 - 1, timedelta(days=3653)
+    slow = Limit("service/Work", largest, Rate(1, years, burst=100), largest)
+    fast = Limit("service/Work", largest, Rate(largest, timedelta(milliseconds=1), burst=largest), largest)
+    for limit in (fast, slow):
+        async with Engine(tmp_path / "work.db", Work()) as engine:
+            await engine.limits.put(limit)
+            await asyncio.gather(*(engine.call(Work.do, "a") for _ in range(100)))
+    async with Engine(tmp_path / "work.db", Work()) as engine:
+        late = await engine.send(Work.do, "late")
+        (usage,) = engine.limits.usage()
+        assert (await late.status(), usage.next_start is not None) == ("ready", True)
+
+
 async def test_a_slot_that_is_held_keeps_others_out_and_why_says_so() -> None:
     async with an_engine(Limit("handler/Work/*", concurrency=1, hold=True)) as engine:
         first, second = await engine.send(Work.wait, "a"), await engine.send(Work.wait, "b")

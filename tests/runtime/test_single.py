@@ -248,7 +248,9 @@ def test_what_makes_no_sense_is_refused(keywords: dict[str, object]) -> None:
         handler(**keywords)  # type: ignore[call-overload]
 
 
-@pytest.mark.parametrize("debounce", [(timedelta(0),), (SECOND, timedelta(0)), (5,)])
-def test_windows_are_longer_than_nothing(debounce: tuple[object, ...]) -> None:
+@pytest.mark.parametrize(
+    "debounce", [(timedelta(0),), (SECOND, timedelta(0)), (5,), (2 * SECOND, SECOND), (timedelta.max,)]
+)
+def test_windows_are_longer_than_nothing_and_end(debounce: tuple[object, ...]) -> None:
     with pytest.raises((TypeError, ValueError), match=r"window|longest"):
         Debounce(*debounce)  # type: ignore[arg-type]

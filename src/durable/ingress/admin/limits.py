@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Annotated
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from durable.errors import TerminalError
+from durable.errors import PayloadError, TerminalError
 from durable.flow import Limit, Rate
 from durable.ingress.admin import replies
 from durable.ingress.admin.door import Administered
 from durable.ingress.bodies import read_json
 from durable.ingress.refusal import Refusal
+from durable.limits import LONGEST_TIME
 
 _MAX_BODY = 1024 * 1024
 
 
 class _Rate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     count: int
-    per_ms: int
+    per_ms: Annotated[int, msgspec.Meta(ge=1, le=LONGEST_TIME // timedelta(milliseconds=1))]
     burst: int = 1
 
 
@@ -89,10 +91,10 @@ async def remove(engine: Administered, request: Request) -> Response:
     for removed in await read_json(request, _removed, _MAX_BODY):
         try:
             await engine.limits.remove(removed.pattern)
+        except (ValueError, PayloadError) as error:
+            raise Refusal(422, str(error)) from error
         except TerminalError:
             continue
-        except ValueError as error:
-            raise Refusal(422, str(error)) from error
         patterns.append(removed.pattern)
     return replies.found(patterns)
 
@@ -102,7 +104,7 @@ def _read(rule: _Rule) -> Limit:
     try:
         given = None if rate is None else Rate(rate.count, timedelta(milliseconds=rate.per_ms), rate.burst)
         return Limit(rule.pattern, bounds.concurrency, given, bounds.queue, rule.hold, rule.description)
-    except (ValueError, OverflowError) as error:
+    except (ValueError, PayloadError) as error:
         raise Refusal(422, str(error)) from error
 
 
