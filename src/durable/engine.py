@@ -42,7 +42,7 @@ from durable.runtime.timekeeper import Timekeeper
 from durable.runtime.watchdog import Watchdog
 from durable.schedules import Schedules, definitions_of
 from durable.service import AnyService
-from durable.serving import OF_OBJECTS, Bound, bind, directory, runnables, serve, shown
+from durable.serving import OF_OBJECTS, Bound, bind, check_served, directory, runnables, serve, shown
 from durable.store import Store
 from durable.store.sqlite import SQLiteStore
 from durable.threads import end_threads, keep_threads
@@ -192,6 +192,7 @@ class _Running:
             self.invoker = Invoker(self.kernel, runnables(served), self._chance, options)
             self.invoker.entropy = entropy
             self.timekeeper = Timekeeper(self.kernel)
+            check_served(options.limits, self._bound, served)
             declared = declared_limits((each.handler for each in self._bound.values()), options.limits)
             self.gatekeeper = Gatekeeper(self.kernel, declared, lambda: self.invoker.attempts, self.invoker.suspend)
             self.kernel.on_room = self.gatekeeper.arm

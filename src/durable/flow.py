@@ -122,7 +122,14 @@ class Limit(msgspec.Struct, frozen=True):
         if self.rate is not None:
             _check_type(self.rate, Rate, "rate is a Rate; write Rate(100, timedelta(minutes=1))")
         _check_type(self.hold, bool, "hold is True or False")
+        if self.hold and self.concurrency is None:
+            raise ValueError("hold keeps the slots of a concurrency, and there is none; give it concurrency= too")
         check_text(self.description, "the description of a limit", LONGEST_TEXT)
+
+    @property
+    def empty(self) -> bool:
+        """Whether it bounds nothing: who it is for is free of more general limits."""
+        return self.concurrency is None and self.rate is None and self.queue is None
 
     def __str__(self) -> str:
         return f"limit {self.pattern}"
@@ -143,6 +150,15 @@ def parse_pattern(pattern: object) -> Path:
             if part != "*" and not _LEVEL.fullmatch(part):
                 raise ValueError(f"{pattern!r} cannot be: each part of a limit key matches {_LEVEL.pattern}")
     return parts
+
+
+def check_declared(limits: tuple[Limit, ...]) -> None:
+    """Of what code declares, one without bounds is there to except something from a more general one."""
+    check_limits(limits)
+    paths = [parse_pattern(limit.pattern) for limit in limits if not limit.empty]
+    for limit in limits:
+        if limit.empty and not any(matches(path, parse_pattern(limit.pattern)) for path in paths):
+            raise ValueError(f"{limit} says nothing; give it concurrency=, rate= or queue=")
 
 
 def check_limits(limits: tuple[Limit, ...]) -> None:
@@ -215,10 +231,10 @@ class LimitSet:
         exact = self.by_pattern.get(path)
         if exact is not None:
             return exact
-        return next((self.by_pattern[parts] for parts in self._ranked if _matches(parts, path)), None)
+        return next((self.by_pattern[parts] for parts in self._ranked if matches(parts, path)), None)
 
 
-def _matches(parts: Path, path: Path) -> bool:
+def matches(parts: Path, path: Path) -> bool:
     return len(parts) == len(path) and all(part in ("*", name) for part, name in zip(parts, path, strict=True))
 
 

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 import msgspec
 
 from durable.errors import DurableError
-from durable.flow import Limit, check_limits
+from durable.flow import Limit, check_declared
 from durable.limits import LONGEST_NAME, check_flag, check_text
 from durable.retry import HANDLER_RETRIES, RetryPolicy, check_policy
 
@@ -62,7 +62,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(f"durability is one of {', '.join(get_args(Durability))}, got {self.durability!r}")
         check_flag(self.strict, "strict")
         check_policy(self.retry)
-        check_limits(self.limits)
+        check_declared(self.limits)
         check_text(self.version, "the version of your code", LONGEST_NAME)
 
     @classmethod

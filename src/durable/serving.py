@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Mapping
+from collections.abc import Collection, Coroutine, Iterable, Mapping
 from datetime import timedelta
 
 import msgspec
@@ -10,6 +10,7 @@ import msgspec
 from durable.collector import beside, has_batches
 from durable.core.invocation import Kind, Single
 from durable.core.ledger import Rule
+from durable.flow import Limit, matches, parse_pattern
 from durable.handlers import Handler
 from durable.machine import Machine
 from durable.mapper import MAPPERS
@@ -86,6 +87,24 @@ def directory(served: Mapping[Names, Served]) -> dict[Names, Rule]:
 
 def runnables(served: Mapping[Names, Served]) -> dict[Names, Runnable]:
     return {names: each.runnable for names, each in served.items()}
+
+
+def check_served(limits: Iterable[Limit], bound: Mapping[Names, Bound], served: Collection[Names]) -> None:
+    """:class:`ValueError` for a limit of what there is not; the engine's own handlers are there, and are not named."""
+    pools = {each.handler.settings.limit for each in bound.values()} - {None}
+    for limit in limits:
+        kind, *names = parse_pattern(limit.pattern)
+        there: Iterable[tuple[str, ...]] = {(service,) for service, _ in bound}
+        known: Iterable[tuple[str, ...]] = {(service,) for service, _ in served}
+        wanted = tuple(names[:1])
+        if kind == "handler":
+            there, known, wanted = bound, served, tuple(names)
+        elif kind == "limit":
+            there = known = {(pool,) for pool in pools if pool}
+        if kind != "engine" and not any(matches(wanted, name) for name in known):
+            what = "named limit, see @handler(limit=...)" if kind == "limit" else kind.replace("key", "service")
+            listed = ", ".join(sorted("/".join(name) for name in there)) or "none"
+            raise ValueError(f"{limit} is for no {what} of this engine; there are: {listed}")
 
 
 def shown(bound: Mapping[Names, Bound]) -> Services:

@@ -108,7 +108,7 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True):
 
     def bounds(self, pattern: str) -> Limit | None:
         """As a limit for ``pattern``, if there are any."""
-        if self.concurrency is None and self.rate is None and self.queue is None:
+        if self.concurrency is None and self.rate is None and self.queue is None and not self.hold:
             return None
         return Limit(pattern, self.concurrency, self.rate, self.queue, bool(self.hold))
 

@@ -5,7 +5,16 @@ from datetime import timedelta
 import pytest
 
 from durable.errors import PayloadError
-from durable.flow import Limit, LimitSet, Rate, check_limit_key, check_limits, check_priority, parse_pattern
+from durable.flow import (
+    Limit,
+    LimitSet,
+    Rate,
+    check_declared,
+    check_limit_key,
+    check_limits,
+    check_priority,
+    parse_pattern,
+)
 
 SECOND = timedelta(seconds=1)
 
@@ -72,6 +81,17 @@ def test_limit_keys_have_one_or_two_plain_parts(key: object) -> None:
 def test_priorities_are_small(priority: object) -> None:
     with pytest.raises(ValueError, match="from 0 to 9"):
         check_priority(priority)
+
+
+def test_what_is_held_is_a_slot() -> None:
+    with pytest.raises(ValueError, match="hold keeps the slots of a concurrency, and there is none"):
+        Limit("engine", rate=Rate(1, SECOND), hold=True)
+
+
+def test_a_limit_without_bounds_is_an_exception_from_another() -> None:
+    check_declared((Limit("limit/tenant/*", 1), Limit("limit/tenant/acme")))
+    with pytest.raises(ValueError, match="limit limit/tenant/acme says nothing"):
+        check_declared((Limit("limit/tenant", 1), Limit("limit/tenant/acme"), Limit("limit/tenant/*")))
 
 
 def test_one_limit_for_each_pattern() -> None:

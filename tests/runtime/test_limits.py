@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 import sys
 from collections import Counter
 from contextlib import suppress
@@ -123,6 +124,34 @@ async def test_a_wait_gives_the_slot_to_the_next() -> None:
 async def test_calls_under_one_limit_do_not_wait_for_each_other_for_ever() -> None:
     async with an_engine(Limit("engine", concurrency=1)) as engine:
         assert await engine.call(Work.nest, 5) == 5
+
+
+@pytest.mark.parametrize(
+    ("pattern", "said"),
+    [
+        ("service/Wrok", "no service of this engine; there are: Declared, Line, Work"),
+        ("key/Lien/x", "no service of this engine; there are: Declared, Line, Work"),
+        ("handler/Work/dew", "no handler of this engine; there are: Declared/narrow, Declared/slow, Line/add, Work/do"),
+        ("handler/*/dew", "no handler of this engine"),
+        ("limit/tenants/*", "no named limit, see @handler(limit=...) of this engine; there are: tenant"),
+    ],
+)
+async def test_what_code_limits_is_there(pattern: str, said: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(f"limit {pattern} is for {said}")):
+        async with an_engine(Limit(pattern, concurrency=1)):
+            pass
+
+
+@pytest.mark.parametrize("pattern", ["service/*", "handler/*/do", "key/Line/x", "limit/*", "limit/tenant/*/eu"])
+async def test_what_is_there_can_be_limited(pattern: str) -> None:
+    async with an_engine(Limit(pattern, concurrency=1)) as engine:
+        await engine.limits.put(Limit("service/Elsewhere", concurrency=1))  # another version of the code may have it
+        assert [limit.pattern for limit in engine.limits.all()].count(pattern) == 1
+
+
+def test_a_handler_holds_what_is_counted() -> None:
+    with pytest.raises(ValueError, match="hold keeps the slots of a concurrency, and there is none"):
+        handler(hold=True)  # type: ignore[call-overload]
 
 
 async def test_the_largest_limits_can_be_stored(tmp_path: Path) -> None:
