@@ -61,6 +61,10 @@ class Asker(Service):
         except TerminalError as error:
             return error.message
 
+    @handler
+    async def later(self, ctx: Context, name: str) -> None:
+        ctx.send_later(SECOND, Report.last, name)
+
 
 @pytest.fixture(autouse=True)
 def forget() -> None:
@@ -144,6 +148,22 @@ async def test_one_that_was_replaced_says_so_to_whoever_asks_later_also_after_a_
             await engine.call(Report.last.options(idempotency_key="k"), "a")
         await engine.skip(71 * SECOND)
         assert (began, (await engine.audit()).clean) == (["b"], True)
+
+
+async def test_what_is_debounced_takes_no_delay() -> None:
+    async with TestEngine(Report(), Asker()) as engine:
+        said = "Report/last is debounced, and waits for its window already; send it without a delay"
+        with pytest.raises(TerminalError, match=said) as refused:
+            await engine.send_later(SECOND, Report.last, "a")
+        assert refused.value.status == 400
+        with pytest.raises(TerminalError, match=said):
+            await engine.call(Asker.later, "a")
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(ingress(engine)), base_url="http://x") as client:
+            reply = await client.post("/Report/last/send?delay=1s", json="a")
+            assert (reply.status_code, reply.json()["message"]) == (400, said)
+            assert (await client.post("/Report/last/send?delay=0s", json="a")).status_code == 202
+        await engine.skip(71 * SECOND)
+        assert began == ["a"]
 
 
 async def test_a_burst_that_does_not_end_is_waited_for_only_so_long() -> None:

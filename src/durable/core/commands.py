@@ -10,7 +10,7 @@ from durable.core import control, lifecycle, waits
 from durable.core import entries as e
 from durable.core.ids import InvocationId
 from durable.core.invocation import Caller, InstanceId, Kind, Request, Status, instance_id
-from durable.core.ledger import Ledger, Resident
+from durable.core.ledger import Directory, Ledger, Resident
 from durable.core.lifecycle import Needed
 from durable.core.outcome import Failure, Outcome, Success
 from durable.core.single import make_way, skipped, way_needs
@@ -173,6 +173,17 @@ def _send(ledger: Ledger, resident: Resident, command: e.Send, now_ms: int) -> N
 
 def unknown_handler(target: e.Target) -> Failure:
     return Failure(404, f"there is no handler {target.service}/{target.handler} in this engine")
+
+
+def unsendable(directory: Directory, target: e.Target, *, delayed: bool) -> Failure | None:
+    """Why no such call can be sent, if none can."""
+    rule = directory.get((target.service, target.handler))
+    if rule is None:
+        return unknown_handler(target)
+    if delayed and rule.single is not None and rule.single.mode == "last":
+        name = f"{target.service}/{target.handler}"
+        return Failure(400, f"{name} is debounced, and waits for its window already; send it without a delay")
+    return None
 
 
 def _attach_anew(ledger: Ledger, resident: Resident, command: e.Attach, now_ms: int) -> None:

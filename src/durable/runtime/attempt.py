@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 from durable.core import entries as e
 from durable.core import ids
 from durable.core.awaits import Await, Known, One, Settled
-from durable.core.commands import unknown_handler
+from durable.core.commands import unsendable
 from durable.core.ids import CANCEL, InvocationId
 from durable.core.invocation import Kind, derived_id
 from durable.core.journal import Divergence, Journal, named_slot
@@ -188,10 +188,9 @@ class Attempt:
         return ids.write_invocation(command.invocation_id), One(completion)
 
     def send(self, outgoing: Outgoing, delay: timedelta | None, /) -> str:
-        target = outgoing.target
-        unknown = (target.service, target.handler) not in self._host.directory
-        if unknown and not isinstance(self.journal.upcoming, e.Send):
-            raise unknown_handler(target).error()
+        wrong = unsendable(self._host.directory, outgoing.target, delayed=bool(delay))
+        if wrong is not None and not isinstance(self.journal.upcoming, e.Send):
+            raise wrong.error()
         due_ms = None if delay is None else self._host.now_ms() + _ms(delay)
         command = self._issue(e.Send(*self._outgoing(outgoing), due_ms, outgoing.limit_key, outgoing.priority))
         return ids.write_invocation(command.invocation_id)

@@ -11,7 +11,7 @@ from itertools import chain
 import msgspec
 
 from durable.core import control, ids, lifecycle
-from durable.core.commands import unknown_handler
+from durable.core.commands import unsendable
 from durable.core.entries import Signalled, Target, Verb
 from durable.core.ids import CANCEL, InvocationId
 from durable.core.invocation import Invocation, Kind, Request, Status, derived_id, idempotent_id, workflow_id
@@ -265,9 +265,10 @@ class Outside:
         check_size(submission.payload, "the payload")
         if submission.identity is not None:
             check_text(submission.identity, "an identity", LONGEST_KEY)  # an ingress's authenticate may return anything
-        rule = self._kernel.ledger.directory.get((target.service, target.handler))
-        if rule is None:
-            raise unknown_handler(target).error()
+        directory = self._kernel.ledger.directory
+        if (wrong := unsendable(directory, target, delayed=bool(submission.delay))) is not None:
+            raise wrong.error()
+        rule = directory[target.service, target.handler]
         if submission.limit_key is not None and rule.limit is None:
             raise TerminalError(no_named_limit(target), status=400)
         return msgspec.structs.replace(
