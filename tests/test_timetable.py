@@ -155,6 +155,11 @@ def test_times_end_where_datetime_does() -> None:
     assert Timetable("0 0 1 1 *").after(to_ms(datetime(9999, 6, 1, tzinfo=UTC))) is None
 
 
+def test_an_interval_is_no_cron_expression() -> None:
+    with pytest.raises(TypeError, match=r"a cron expression is a str, got .*; an interval is Timetable\(every="):
+        Timetable(timedelta(hours=1))  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     ("make", "match"),
     [

@@ -15,6 +15,7 @@ from durable.core.invocation import Kind
 from durable.core.schedule import Definition
 from durable.handlers import DeclaredSchedule, Handler, check_handler
 from durable.limits import LONGEST_NAME, check_text
+from durable.machine import Outgoing
 from durable.serde import plain
 from durable.timetable import Timetable, TimetableKeywords
 
@@ -64,11 +65,21 @@ def definitions_of(handler: Handler[..., object]) -> list[Definition]:
         id = f"{handler}.{declared.name}" if declared.name else str(handler)
         if id in found:
             raise TypeError(f"{handler} has two schedules {id!r}; give one of them another `name=`")
-        outgoing = handler.outgoing(() if declared.key is None else (declared.key,), {})
+        args = () if declared.key is None else (declared.key,)
+        outgoing = _outgoing(id, handler, args, {}, "@schedule takes a key=; one with an input is put at run time")
         found[id] = Definition(
             id=id, target=outgoing.target, payload=outgoing.payload, timetable=declared.timetable, declared=True
         )
     return list(found.values())
+
+
+def _outgoing(
+    id: str, handler: Handler[..., object], args: tuple[object, ...], kwargs: Mapping[str, object], hint: str
+) -> Outgoing:
+    try:
+        return handler.outgoing(args, kwargs)
+    except TypeError as error:
+        raise TypeError(f"the schedule {id!r} cannot call its handler: {error}; {hint}") from error
 
 
 class ScheduleInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -176,7 +187,7 @@ def _definition(
     check_timetable(timetable)
     if handler.idempotency_key is not None or handler.identity is not None:
         raise ValueError(f"the runs of a schedule have no idempotency key and no identity; leave them out of {handler}")
-    outgoing = handler.outgoing(args, kwargs)
+    outgoing = _outgoing(id, handler, args, kwargs, "its key and its input follow the handler")
     target: Target = outgoing.target
     return Definition(
         id=checked_id(id),

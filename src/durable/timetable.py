@@ -161,7 +161,9 @@ def _zone(name: str) -> ZoneInfo:
         raise ValueError(f"tz is the name of a time zone, such as 'Europe/Paris', got {name!r}") from error
 
 
-def _check_cron(expression: str, zone: ZoneInfo) -> None:
+def _check_cron(expression: object, zone: ZoneInfo) -> None:
+    if not isinstance(expression, str):
+        raise TypeError(f"a cron expression is a str, got {expression!r}; an interval is Timetable(every=...)")
     try:
         first = next(CronSim(expression, datetime(2000, 1, 1, tzinfo=zone)), None)
     except CronSimError as error:

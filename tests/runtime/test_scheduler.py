@@ -457,8 +457,15 @@ def test_a_handler_that_needs_an_input_is_scheduled_at_run_time() -> None:
         @handler
         async def run(self, ctx: Context, what: str) -> None: ...
 
-    with pytest.raises(TypeError, match="missing a required argument: 'what'"):
+    said = r"the schedule 'Needy.run' cannot call its handler: .*: 'what'; @schedule takes a key=; one with an input is"
+    with pytest.raises(TypeError, match=said):
         TestEngine(Needy())
+
+
+async def test_what_is_put_without_its_input_is_refused() -> None:
+    async with TestEngine(Shop(), Reports()) as engine:
+        with pytest.raises(TypeError, match=r"the schedule 'it' cannot call its handler: .* follow the handler"):
+            await engine.schedules.put("it", HOURLY, Reports.build)  # type: ignore[call-arg]
 
 
 class Mail(Service):
