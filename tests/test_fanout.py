@@ -93,6 +93,15 @@ class Work(Service):
             return n
 
     @handler
+    async def fail(self, ctx: Context, n: int) -> None:
+        """Also when it is cancelled."""
+        try:
+            await ctx.sleep(n * HOUR)
+        except InvocationCancelledError as error:
+            raise TerminalError(f"no {n}") from error
+        raise TerminalError("no")
+
+    @handler
     async def undo(self, ctx: Context, n: int) -> int:
         if n == 0:
             raise TerminalError("no")
@@ -123,6 +132,10 @@ class Parent(Service):
     @handler
     async def undo(self, ctx: Context) -> list[int]:
         return await ctx.map(Work.undo, range(4), concurrency=3)
+
+    @handler
+    async def fail(self, ctx: Context) -> None:
+        await ctx.map(Work.fail, range(4), concurrency=3)
 
     @handler
     async def patient(self, ctx: Context) -> list[int]:
@@ -308,6 +321,17 @@ async def test_a_map_waits_until_what_it_cancelled_has_undone_its_work() -> None
         assert world.undone == [1, 2]
 
 
+@pytest.mark.parametrize("part", [2, 1000])
+async def test_what_fails_when_it_is_cancelled_is_counted_too(part: int) -> None:
+    world = World()
+    with parts_of(part):
+        async with TestEngine(Parent(world), Work(world)) as engine:
+            with pytest.raises(
+                TerminalError, match=r"^3 of 4 failed, 0 tolerated: input 0: no; input 1: no 1; input 2:"
+            ):
+                await engine.call(Parent.fail)
+
+
 async def test_a_cancelled_parent_leaves_each_call_its_time_to_undo() -> None:
     world = World()
     with parts_of(2):
@@ -348,7 +372,9 @@ async def test_what_cannot_be_mapped_is_refused(case: str, message: str) -> None
 
 async def test_of_an_unknown_handler_every_call_fails() -> None:
     async with TestEngine(Parent(World())) as engine:
-        with pytest.raises(TerminalError, match="1 of 2 failed, 0 tolerated: input 0: there is no handler No/body"):
+        with pytest.raises(
+            TerminalError, match=r"^2 of 2 failed, 0 tolerated: input 0: there is no .*; input 1: there"
+        ):
             await engine.call(Parent.one, "unknown")
 
 

@@ -78,9 +78,10 @@ class Tally(msgspec.Struct, array_like=True):
         failures = [(n, each) for n, each in enumerate(outcomes) if isinstance(each, Failure) and each != STOPPED]
         shown = "; ".join(f"input {n}: {failure.message}" for n, failure in islice(failures, SHOWN))
         statuses = {failure.status for _, failure in failures}
+        failed = max(self.failed, len(failures))  # what was cancelled may fail by itself, when the tally is closed
         wanted = f"{goal.tolerated} tolerated" if goal.needed is None else f"{goal.needed} had to succeed"
         return TerminalError(
-            f"{self.failed} of {goal.total} failed, {wanted}" + (f": {shown}" if shown else ""),
+            f"{failed} of {goal.total} failed, {wanted}" + (f": {shown}" if shown else ""),
             status=statuses.pop() if len(statuses) == 1 else 500,
         )
 
