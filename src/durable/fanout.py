@@ -208,7 +208,8 @@ def _job(handler: Handler[..., object], concurrency: int, goal: Goal) -> Job:
             "on replay a map finds the calls that it made"
         )
     target = handler.target(None if handler.kind is Kind.SERVICE else "")
-    return Job(target, dict(handler.headers), handler.attach, _checked(concurrency), goal)
+    flow = (handler.limit_key, handler.priority)
+    return Job(target, dict(handler.headers), handler.attach, _checked(concurrency), goal, *flow)
 
 
 def _items(handler: Handler[..., object], inputs: list[Any]) -> list[Item]:

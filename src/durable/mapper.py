@@ -45,11 +45,15 @@ class Job(msgspec.Struct, frozen=True, array_like=True):
     attach: bool
     concurrency: int
     goal: Goal
+    limit_key: str | None
+    priority: int
 
     def outgoing(self, item: Item) -> Outgoing:
         key, payload = item
         target = Target(self.target.service, self.target.handler, key)
-        return Outgoing(target, payload, self.headers, attach=self.attach)
+        return Outgoing(
+            target, payload, self.headers, attach=self.attach, limit_key=self.limit_key, priority=self.priority
+        )
 
 
 class Place(msgspec.Struct, frozen=True, array_like=True):

@@ -74,6 +74,10 @@ class Work(Service, limit="tenant"):
         return 0 if depth == 0 else 1 + await ctx.call(Work.nest, depth - 1)
 
     @handler
+    async def map(self, ctx: Context, names: list[str]) -> list[str]:
+        return await ctx.map(Work.do.options(limit_key="a", priority=3), names)
+
+    @handler
     async def fan(self, ctx: Context, names: list[str]) -> None:
         for name in names:
             ctx.send(Work.do.options(limit_key=name, priority=3), name)
@@ -370,6 +374,14 @@ async def test_calls_of_a_handler_carry_their_limit_key_and_priority() -> None:
         assert ran == ["b"]
         (usage,) = (each for each in engine.limits.usage() if each.path == "limit/tenant/a")
         assert (usage.running, usage.waiting) == (0, 1)
+
+
+async def test_so_do_those_of_a_map() -> None:
+    async with an_engine() as engine:
+        await engine.call(Work.map, ["x", "y"])
+
+        requests = [row.request for row in engine.disk.invocations.values() if row.request.target.handler == "do"]
+        assert [(each.limit, each.priority) for each in requests] == [("tenant/a", 3)] * 2
 
 
 def test_a_limit_key_needs_a_limit() -> None:
