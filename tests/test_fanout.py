@@ -370,6 +370,15 @@ async def test_what_cannot_be_mapped_is_refused(case: str, message: str) -> None
             await engine.call(Parent.one, case)
 
 
+async def test_arguments_that_make_no_sense_fail_the_attempt_and_why_tells() -> None:
+    async with TestEngine(Parent(World())) as engine:
+        sent = await engine.send(Parent.one, "none")
+        await engine.settle()
+
+        assert await sent.status() == "backing-off"
+        assert "concurrency must be at least 1, got 0" in str(await sent.why())
+
+
 async def test_of_an_unknown_handler_every_call_fails() -> None:
     async with TestEngine(Parent(World())) as engine:
         with pytest.raises(

@@ -172,7 +172,7 @@ async def test_a_poll_is_four_entries() -> None:
     [
         ({"every": 5}, "every is a timedelta, got 5"),
         ({"every": timedelta(0)}, "every must be longer than nothing"),
-        ({"every": SECOND, "backoff": 0.5}, "factor must be a number >= 1, got 0.5"),
+        ({"every": SECOND, "backoff": 0.5}, "backoff is a number of at least 1, got 0.5"),
         ({"every": SECOND, "timeout": 5}, "a timeout is a timedelta, got 5"),
     ],
 )

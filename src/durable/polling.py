@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from itertools import count
+from math import inf
 from typing import Any, TypeVar, TypeVarTuple, overload
 
 from durable.action import Body, outside_steps
@@ -67,8 +68,14 @@ class Polling(Verbs):
             raise ValueError("every must be longer than nothing; write timedelta(seconds=5)")
         if timeout is not None:
             check_duration(timeout, "a timeout")
+        _check_backoff(backoff)
         pace = RetryPolicy(first=every, factor=backoff, longest=max(every, longest))
         return _poll(Body(self._machine, name, check, args), pace, limit=timeout)
+
+
+def _check_backoff(given: object) -> None:
+    if not isinstance(given, int | float) or not 1 <= given < inf:
+        raise ValueError(f"backoff is a number of at least 1, got {given!r}")
 
 
 async def _poll(body: Body, pace: RetryPolicy, limit: timedelta | None) -> Any:
