@@ -11,8 +11,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import CodeType, ModuleType
+from typing import get_type_hints
 
 import pytest
+
+from durable.settings import HandlerKeywords
 
 ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"^(?P<indent> *)```python(?P<flags>.*)\n(?P<code>(?:.*\n)*?)(?P=indent)```$", re.MULTILINE)
@@ -34,6 +37,14 @@ def test_the_blocks_of_a_page_run(page: Path, tmp_path: Path) -> None:
     )
 
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("page", ["configuration.md", "concepts/service.md"])
+def test_the_tables_of_options_are_complete(page: str) -> None:
+    rows = [line for line in (ROOT / "docs" / page).read_text().splitlines() if line.startswith("| `")]
+    said = {word for row in rows for word in re.findall(r"`(\w+)=?`", row.split("|")[1])}
+
+    assert {*get_type_hints(HandlerKeywords), "batch"} - said == set()
 
 
 def run(page: Path) -> None:

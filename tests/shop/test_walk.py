@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 
 import httpx
@@ -82,3 +83,9 @@ async def test_a_walk_needs_no_kill(tmp_path: Path, walk: list[Step]):
 
 def test_the_readmes_have_walks():
     assert min(len(steps(readme)) for readme in READMES) >= 9
+
+
+def test_the_shop_has_one_address() -> None:
+    assert {
+        port for readme in READMES for port in re.findall(r"(?:localhost|127\.0\.0\.1):(\d+)", readme.read_text())
+    } == {"8080"}
