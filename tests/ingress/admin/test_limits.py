@@ -76,6 +76,10 @@ async def test_limits_are_put_hold_at_once_and_are_taken_back(engine: TestEngine
         ([{"pattern": f"key/Cart/{'x' * 65_536}"}], "the pattern of a limit"),
         ([{"pattern": "engine", "description": "x" * 65_537}], "the description of a limit"),
         ([{"pattern": "engine", "disabled": True}], "unknown field `disabled`"),
+        (
+            [{"pattern": "engine"}, {"pattern": "engine", "limits": {"queue": 1}}],
+            "two limits are for engine; make them",
+        ),
         ([{"pattern": "engine"}, {"pattern": "x"}], "nothing is called 'x'"),
     ],
 )
