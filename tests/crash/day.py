@@ -28,6 +28,10 @@ TOO_LONG = 30
 """Seconds, for a day of a few hundred milliseconds."""
 
 
+OLDEST = 1
+"""The schema version of the golden database that a day may begin with."""
+
+
 class Asked(services.Outside):
     """Remembers who asked beyond a crash."""
 
@@ -63,7 +67,8 @@ class Day:
     async def live(self) -> None:
         async with self.engine("db") as engine:
             if (awakeables := self._directory / "awakeables.json").exists():
-                for name, result in (await finish.finish(engine, json.loads(awakeables.read_text()))).items():
+                finished = await finish.finish(engine, OLDEST, json.loads(awakeables.read_text()))
+                for name, result in finished.items():
                     self.tell("golden", name, result)
             transport = httpx.ASGITransport(app=ingress(engine))
             async with httpx.AsyncClient(transport=transport, base_url="http://engine") as http:

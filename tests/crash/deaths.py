@@ -24,10 +24,11 @@ from typing import Any
 from durable.audit import audit
 from durable.core.ids import read_invocation
 from tests.crash.customers import Book, WrongError
+from tests.crash.day import OLDEST
 from tests.crash.nursery import Nursery
 from tests.crash.points import Point, points
 from tests.crash.storm import check_steps
-from tests.golden.finish import ASKED, RESULTS
+from tests.golden.finish import asked, results
 from tests.golden.make import HERE, unpack
 
 COURSES = ("old", "fresh")
@@ -49,7 +50,7 @@ class Days:
         shutil.rmtree(self._directory, ignore_errors=True)
         self._directory.mkdir()
         if course == "old":
-            unpack(HERE / "version-1-killed.tar.gz", self._directory)
+            unpack(HERE / f"version-{OLDEST}-killed.tar.gz", self._directory)
         died = 0
         for point, hit in deaths:
             if not self._dies(title, point, hit):
@@ -100,7 +101,7 @@ def _check(directory: Path, title: str, course: str, died: int) -> None:
     _same({tag for kind, tag in first if kind == "order"}, {"o-1", "o-2"}, f"{title}: orders")
     _same(first["killed", "p-2"], 409, f"{title}: what was killed")
     if course == "old":
-        _same({tag: answer for (kind, tag), answer in first.items() if kind == "golden"}, RESULTS, title)
+        _same({tag: answer for (kind, tag), answer in first.items() if kind == "golden"}, results(OLDEST), title)
     _check_asked(directory / "asked", title, course, died)
     book = Book(directory / "diary")
     book.read_diary()
@@ -110,11 +111,11 @@ def _check(directory: Path, title: str, course: str, died: int) -> None:
     check_steps(book)
 
 
-def _check_asked(asked: Path, title: str, course: str, died: int) -> None:
+def _check_asked(diary: Path, title: str, course: str, died: int) -> None:
     """Each step that was left to do began, and no more often than there were deaths to cut it off."""
-    counts = Counter(line.split()[0] for line in asked.read_text().splitlines())
+    counts = Counter(line.split()[0] for line in diary.read_text().splitlines())
     del counts["today"]
-    wanted = {who.replace(" ", "_") for who in ASKED} if course == "old" else set[str]()
+    wanted = {who.replace(" ", "_") for who in asked(OLDEST)} if course == "old" else set[str]()
     _same({*counts}, wanted, f"{title}: whose steps began")
     if most := [who for who, count in counts.items() if count > 1 + died]:
         raise WrongError(f"{title}: the steps of {most} ran more often than they were cut off")
@@ -164,8 +165,8 @@ def main() -> None:
     parser.add_argument("--hits", type=int, default=1)
     parser.add_argument("--pairs", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
-    asked, began = parser.parse_args(), time.monotonic()
-    met = die_everywhere(asked.hits, asked.pairs, asked.seed)
+    given, began = parser.parse_args(), time.monotonic()
+    met = die_everywhere(given.hits, given.pairs, given.seed)
     seconds = time.monotonic() - began
     print(f"{met.total()} deaths at {len(met)} points: nothing was lost or doubled; {seconds:.0f} s")
 

@@ -7,10 +7,13 @@ from contextlib import suppress
 from typing import Any
 
 from durable import Engine, Invocation, TerminalError
-from tests.golden.make import SHELF, WORKS
-from tests.golden.services import Approval, Shelf, Work
+from tests.golden.make import LIMITED, SHELF, WORKS
+from tests.golden.services import ONE_AN_HOUR, Approval, Desk, Shelf, Work
 
-RESULTS: dict[str, object] = {
+LIMITS_SINCE = 5
+"""The first version with limits, schedules and suspects."""
+
+_RESULTS: dict[str, object] = {
     "done": "said by done",
     "refused": 418,
     "step": ["said by step before", "asked by step"],
@@ -35,14 +38,30 @@ RESULTS: dict[str, object] = {
     "approval answered": ["yes", "asked by approval answered"],
 }
 
-ASKED = {
+_LIMITED: dict[str, object] = {
+    "holder": "holder served",
+    "waiter": "waiter served",
+    "rung": "said by rung",
+    "to ring": "said by to ring",
+}
+
+_ASKED = {
     "step", "paused", "awaiting", "answered", "caller callee", "cancelled undo", "scheduled", "second", "fourth",
     "approval open", "approval answered",
 }  # fmt: skip
-"""The steps that are left to do; every other one is recorded."""
 
 
-async def finish(engine: Engine, awakeables: Mapping[str, str]) -> dict[str, object]:
+def results(version: int) -> dict[str, object]:
+    """What a database of this schema version must come to. A failure is its status."""
+    return {**_RESULTS, **_LIMITED} if version >= LIMITS_SINCE else _RESULTS
+
+
+def asked(version: int) -> set[str]:
+    """The steps that are left to do; every other one is recorded."""
+    return _ASKED | {"to ring"} if version >= LIMITS_SINCE else _ASKED
+
+
+async def finish(engine: Engine, version: int, awakeables: Mapping[str, str]) -> dict[str, object]:
     """Do what they wait for, and return what came of each."""
     await engine.awakeable(awakeables["awaiting"]).resolve("late")
     await (await engine.lookup(Work.signals.options(idempotency_key="signalled"))).signal("one", "first")
@@ -51,12 +70,23 @@ async def finish(engine: Engine, awakeables: Mapping[str, str]) -> dict[str, obj
     paused = await engine.lookup(Work.step.options(idempotency_key="paused"))
     if await paused.status() == "paused":
         await paused.resume()
-    return {name: await result(invocation) for name, invocation in (await _all(engine)).items()}
+    if version >= LIMITS_SINCE:
+        await _serve(engine)
+    return {name: await result(invocation) for name, invocation in (await _all(engine, version)).items()}
 
 
-async def _all(engine: Engine) -> dict[str, Invocation[Any]]:
-    finished = dict.fromkeys(("scheduled", "large", "purged", "without journal"), Work.finish)
-    works = {name: await engine.lookup(_named(handler, name)) for name, handler in {**WORKS, **finished}.items()}
+async def _serve(engine: Engine) -> None:
+    for name in ("holder", "waiter"):
+        await (await engine.lookup(_named(Desk.serve, name))).signal("served", "served")
+    with suppress(TerminalError):  # it was removed before the crash
+        await engine.limits.remove(ONE_AN_HOUR.pattern)
+
+
+async def _all(engine: Engine, version: int) -> dict[str, Invocation[Any]]:
+    handlers = {**WORKS, **dict.fromkeys(("scheduled", "large", "purged", "without journal"), Work.finish)}
+    if version >= LIMITS_SINCE:
+        handlers |= LIMITED
+    works = {name: await engine.lookup(_named(handler, name)) for name, handler in handlers.items()}
     held = {"second": Shelf.hold, "third": Shelf.put, "fourth": Shelf.hold}
     keyed = {name: await engine.lookup(_named(handler, name), SHELF) for name, handler in held.items()}
     return {**works, **keyed, **{f"approval {key}": await engine.lookup(Approval.run, key) for key in _APPROVALS}}

@@ -1,7 +1,7 @@
 """The golden databases of this release's schema version: ``python -m tests.golden.make``.
 
 Run it once for each version, before it is released, and keep what it makes for ever. It needs no more than the public
-names of ``durable``, so that it runs on the releases of old, too.
+names of ``durable``.
 """
 
 from __future__ import annotations
@@ -15,32 +15,57 @@ import sqlite3
 import sys
 import tarfile
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from durable import Engine, Options
-from tests.golden.services import DELAY, Approval, Outside, Shelf, Work, services
+from tests.golden.services import (
+    DELAY,
+    NIGHTLY,
+    ONE_AN_HOUR,
+    ONE_IS_SERVED,
+    Approval,
+    Desk,
+    Outside,
+    Shelf,
+    Work,
+    services,
+)
 
 HERE = Path(__file__).parent
 FILES = ("db", "db-wal", "awakeables.json")
 SHELF = "Regal ü/1"
-STATUSES = {"scheduled", "pending", "running", "backing-off", "suspended", "paused", "completed"}
+STATUSES = {
+    "scheduled", "pending", "ready", "running", "backing-off", "suspended", "paused", "completed",
+}  # fmt: skip
+OPTIONS = Options(inactivity=timedelta(0), grace=timedelta(0), cleanup=timedelta(milliseconds=50))
 
 
-async def begin(directory: Path, outside: Outside, close: bool) -> None:
-    """Bring every kind of invocation into every state that the outside can keep it in; then close, or die."""
-    options = Options(inactivity=timedelta(0), grace=timedelta(0), cleanup=timedelta(milliseconds=50))
-    async with Engine(directory / "db", *services(outside), options=options) as engine:
+async def begin(directory: Path) -> None:
+    """Bring every kind of invocation into every state that the outside can keep it in; then die."""
+    outside = Outside(open=False)
+    async with Engine(directory / "db", *services(outside), options=OPTIONS) as engine:
         await send_works(engine)
         await send_keyed(engine)
+        await send_limited(engine)
+        await engine.schedules.create("nightly", NIGHTLY, Work.finish, "nightly")
         await until(lambda: all_hang(outside))
         await answer(engine, outside)
-        await until(lambda: all_answered(outside))
+        await until(lambda: {*outside.asked} >= HANGING)
         await asyncio.sleep(0.3)  # a look at what has expired, and the last commits
         (directory / "awakeables.json").write_text(json.dumps(outside.awakeables))
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+async def go_on(directory: Path, *, close: bool) -> None:
+    """Go on after that death, which those that were running may be to blame for; then close, or die again."""
+    outside = Outside(open=False)
+    async with Engine(directory / "db", *services(outside), options=OPTIONS):
+        await until(lambda: {*outside.asked} >= HANGING)
+        await asyncio.sleep(0.3)
         if not close:
             os.kill(os.getpid(), signal.SIGKILL)
 
@@ -64,6 +89,13 @@ async def send_keyed(engine: Engine) -> None:
         await engine.send(Approval.run, key, key)
 
 
+async def send_limited(engine: Engine) -> None:
+    await engine.limits.put(ONE_IS_SERVED)
+    await engine.limits.put(ONE_AN_HOUR)
+    for name, handler in LIMITED.items():
+        await engine.send(handler.options(idempotency_key=name), name)
+
+
 async def answer(engine: Engine, outside: Outside) -> None:
     await engine.awakeable(outside.awakeables["answered"]).resolve("yes")
     await engine.call(Approval.brief, "answered", "yes")
@@ -77,15 +109,14 @@ WORKS: dict[str, Any] = {
     "both": Work.both, "awaiting": Work.awaken, "answered": Work.awaken, "caller": Work.call, "failing": Work.fail,
     "cancelled": Work.undo, "signalled": Work.signals, "forgotten": Work.forget,
 }  # fmt: skip
+LIMITED: dict[str, Any] = {"holder": Desk.serve, "waiter": Desk.serve, "rung": Desk.ring, "to ring": Desk.ring}
+HANGING = {"step", "caller callee", "second", "cancelled undo", "answered", "approval answered"}
+"""The steps that are under way at the end."""
 
 
 def all_hang(outside: Outside) -> bool:
     hanging = {"step", "paused", "caller callee", "second", "cancelled do", "both"}
     return hanging <= {*outside.asked} and {"awaiting", "answered"} <= outside.awakeables.keys()
-
-
-def all_answered(outside: Outside) -> bool:
-    return {"cancelled undo", "answered", "approval answered"} <= {*outside.asked}
 
 
 async def until(done: Callable[[], bool]) -> None:
@@ -97,12 +128,18 @@ async def until(done: Callable[[], bool]) -> None:
 
 
 def made(directory: Path, close: bool) -> None:
-    """By a process of its own, which may die of it."""
+    live(begin(directory))
+    live(go_on(directory, close=close))
+
+
+def live(life: Coroutine[Any, Any, None]) -> None:
+    """In a process of its own, which may die of it."""
     pid = os.fork()
     if not pid:
-        asyncio.run(begin(directory, Outside(open=False), close))
+        asyncio.run(life)
         os._exit(0)
     os.waitpid(pid, 0)
+    life.close()
 
 
 def pack(directory: Path, name: str) -> Path:

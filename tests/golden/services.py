@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from durable import (
     Context,
+    Limit,
     ObjectContext,
     ObjectSharedContext,
     Promise,
+    Rate,
     RetryPolicy,
     Saga,
     Service,
     State,
     TerminalError,
+    Timetable,
     VirtualObject,
     Workflow,
     WorkflowContext,
@@ -27,6 +30,12 @@ DELAY = timedelta(seconds=10)
 """Longer than it takes to make a golden database."""
 KEPT = timedelta(days=36_500)
 RARELY = RetryPolicy(first=DELAY, longest=DELAY)
+
+FIRST_NIGHT = datetime(2100, 1, 1, 21, 30, tzinfo=UTC)
+NIGHTLY = Timetable("0 3 * * *", tz="Asia/Kolkata", start=datetime(2100, 1, 1, tzinfo=UTC))
+"""It runs when a test says so: no real clock will see its first night."""
+ONE_IS_SERVED = Limit("handler/Desk/serve", concurrency=1, hold=True)
+ONE_AN_HOUR = Limit("handler/Desk/ring", rate=Rate(1, timedelta(hours=1)))
 
 
 class Outside:
@@ -156,5 +165,20 @@ class Approval(Workflow, retention=KEPT):
         await ctx.promise(self.answer).resolve(answer)
 
 
-def services(outside: Outside) -> tuple[Work, Shelf, Approval]:
-    return Work(outside), Shelf(outside), Approval(outside)
+class Desk(Service, retention=KEPT):
+    """Its limits are put while a golden database is made."""
+
+    def __init__(self, outside: Outside) -> None:
+        self._outside = outside
+
+    @handler
+    async def serve(self, ctx: Context, name: str) -> str:
+        return f"{name} {await ctx.signal('served', str)}"
+
+    @handler
+    async def ring(self, ctx: Context, name: str) -> str:
+        return await ctx.run("say", self._outside.say, name)
+
+
+def services(outside: Outside) -> tuple[Work, Shelf, Approval, Desk]:
+    return Work(outside), Shelf(outside), Approval(outside), Desk(outside)
