@@ -38,6 +38,7 @@ from durable.runtime.retention import Retention
 from durable.runtime.schedule_verbs import ScheduleVerbs
 from durable.runtime.scheduler import Scheduler
 from durable.runtime.steps import Step
+from durable.runtime.supervisor import on_engine_stop
 from durable.runtime.timekeeper import Timekeeper
 from durable.runtime.watchdog import Watchdog
 from durable.schedules import Schedules, definitions_of
@@ -182,6 +183,7 @@ class _Running:
         of_objects: Mapping[str, Runnable],
     ) -> None:
         self._store, self._clock, self._chance, self._bound, self._of_objects = store, clock, chance, bound, of_objects
+        self._on_stop = on_engine_stop.get()
 
     async def open(self, options: Options, entropy: Callable[[int], bytes]) -> None:
         try:
@@ -267,6 +269,8 @@ class _Running:
     def _stopped(self, error: BaseException) -> None:
         self.outside.stop(error)
         self.invoker.stop()
+        if self._on_stop is not None:
+            self._on_stop(error)
 
 
 def _submission(

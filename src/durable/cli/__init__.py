@@ -6,11 +6,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from durable.cli import backup, doctor, lint, restore
+from durable.cli import backup, doctor, lint, restore, serve
 from durable.cli.command import UNREADABLE, Command
 from durable.errors import DurableError
 
-COMMANDS: tuple[Command, ...] = (doctor.COMMAND, backup.COMMAND, restore.COMMAND, lint.COMMAND)
+COMMANDS: tuple[Command, ...] = (serve.COMMAND, doctor.COMMAND, backup.COMMAND, restore.COMMAND, lint.COMMAND)
 """In the order in which ``durable --help`` shows them. Each has a file of its own."""
 
 
