@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from datetime import timedelta
 
+import msgspec
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -16,7 +17,7 @@ from durable.core.entries import Signalled, Target
 from durable.core.ids import CANCEL
 from durable.core.invocation import Kind, LoadedInstance, Request, Status, Timer, instance_id
 from durable.core.lanes import Lane, LaneKey, Mode
-from durable.core.ledger import Ledger, Resident, Rule
+from durable.core.ledger import Ledger, Resident, Rule, Start
 from durable.core.lifecycle import Failed
 from durable.core.outcome import Failure, Success
 from durable.core.single import no_room
@@ -416,6 +417,91 @@ def test_nobody_is_let_in_before_all_that_ran_is_counted() -> None:
     ledger.admission.opening = True
 
     assert send(ledger, "a").invocation.status is Status.READY
+
+
+def test_a_slot_that_is_kept_for_one_who_leaves_is_free_again() -> None:
+    ledger = a_ledger(Limit("service/Mail", concurrency=1), Limit("limit/tenant/a", concurrency=1))
+    sort = accept(ledger, Target("Mail", "sort"))
+    both = send(ledger, "a")
+    lane = ledger.admission.lane_of(both.invocation.request, Mode.START)
+    lane.bounced = PATIENCE + 1  # so often was it sent from one to the other
+    assert let_in(ledger) == []
+    assert [(meter.name, meter.used) for meter in lane.meters[: lane.claims]] == [("limit/tenant/a", 1)]
+
+    control.kill(ledger, both, NOW)
+
+    assert [meter.used for meter in lane.meters] == [0, 1]
+    assert ledger.admission.imbalance([sort.invocation]) == []
+    complete(ledger, sort)
+    again = send(ledger, "a")
+    assert let_in(ledger) == [again]
+
+
+def test_a_slot_is_held_no_longer_once_no_limit_says_so() -> None:
+    ledger = a_ledger(Limit("service/Mail", concurrency=1, hold=True))
+    holder, waiter = send(ledger, "a"), send(ledger, "a")
+    lifecycle.suspend(ledger, holder, NOW)
+    assert let_in(ledger) == []
+
+    ledger.admission.replace(LimitSet([Limit("service/Mail", concurrency=1)]), (), NOW)
+
+    assert let_in(ledger) == [waiter]
+    assert ledger.admission.imbalance([waiter.invocation]) == []
+
+
+def restarted(before: Ledger, *limits: Limit) -> Ledger:
+    """What a new engine knows of it: who was running, in order, and not that anybody was counted."""
+    ledger = a_ledger(*limits)
+    for resident in running(before):
+        ledger.invocations[resident.invocation.id] = resident
+        lifecycle.recover(ledger, resident, NOW)
+    return ledger
+
+
+def test_what_was_running_goes_on_as_far_as_its_limits_let_it() -> None:
+    before = a_ledger(Limit("service/Mail", concurrency=3))
+    first, second, third = (send(before, "a") for _ in range(3))
+
+    ledger = restarted(before, Limit("service/Mail", concurrency=1))
+
+    assert [effect.resident for effect in ledger.effects if isinstance(effect, Start)] == [first]
+    assert [each.invocation.status for each in (second, third)] == [Status.READY] * 2
+    complete(ledger, first)
+    assert let_in(ledger) == [second]
+
+
+def test_what_was_running_goes_on_uncounted_where_no_limit_is() -> None:
+    before = a_ledger()
+    resident = send(before, "a")
+
+    ledger = restarted(before)
+
+    assert [effect.resident for effect in ledger.effects if isinstance(effect, Start)] == [resident]
+    assert ledger.admission.slots == {}
+
+
+def test_a_full_queue_has_no_room_and_an_empty_one_has() -> None:
+    ledger = a_ledger(Limit("limit/tenant/*", concurrency=1, queue=1))
+    request = send(ledger, "a").invocation.request
+    assert no_room(ledger, request, NOW) is None  # one may wait
+
+    send(ledger, "a")
+    let_in(ledger)
+
+    full = no_room(ledger, request, NOW)
+    assert full is not None
+    assert full.refusal == ("limit/tenant/a lets 1 wait, and 1 do: send it again later (by the limit limit/tenant/*)")
+    assert no_room(ledger, send(ledger, "b").invocation.request, NOW) is None
+
+
+def test_a_queue_of_none_refuses_only_who_would_have_to_wait() -> None:
+    ledger = a_ledger(Limit("handler/Cart/add", concurrency=2, queue=0))
+    mary = accept(ledger, Target("Cart", "add", "mary")).invocation.request
+    ledger.admit_instance(("Cart", "john"), LoadedInstance([], {}, {}, {}))
+    john = msgspec.structs.replace(mary, target=Target("Cart", "add", "john"))
+
+    assert no_room(ledger, john, NOW) is None  # it starts at once
+    assert no_room(ledger, mary, NOW) is not None  # her key is held
 
 
 LIMITS = [

@@ -88,3 +88,27 @@ def test_a_clock_that_was_set_back_keeps_nobody_waiting_for_long() -> None:
     meter.resume(NOW + 3_600_000, NOW)
 
     assert meter.opens_ms == NOW + 1000
+
+
+@pytest.mark.parametrize(
+    ("limit", "used", "said"),
+    [
+        (Limit("service/Mail", concurrency=2), 2, "service/Mail lets 2 run at once, and 2 do"),
+        (Limit("service/*", concurrency=0), 0, "service/Mail lets 0 run at once, and 0 do (by the limit service/*)"),
+        (Limit("service/Mail", 2, Rate(3, timedelta(minutes=1))), 1, "service/Mail lets 3 start in 0:01:00"),
+        (Limit("service/Mail", concurrency=2), 1, "service/Mail has room"),
+    ],
+)
+def test_a_meter_says_what_holds_others_back(limit: Limit, used: int, said: str) -> None:
+    meter = Meter(("service", "Mail"), limit)
+    meter.used = used
+
+    assert str(meter) == said
+
+
+@pytest.mark.parametrize(
+    ("rate", "seconds"),
+    [(None, 1), (Rate(2, timedelta(minutes=1)), 30), (Rate(100, timedelta(seconds=1)), 1)],
+)
+def test_who_is_refused_may_come_back_when_the_rate_has_let_one_in(rate: Rate | None, seconds: int) -> None:
+    assert Meter(("engine",), Limit("engine", rate=rate, queue=1)).wait() == timedelta(seconds=seconds)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 import msgspec
 
@@ -11,7 +12,7 @@ from durable.core import lifecycle
 from durable.core.entries import Attach, Call, GetPromise, Question, Run, Sleep, Target
 from durable.core.ids import FIRST_AWAKEABLE, InvocationId, write_invocation
 from durable.core.invocation import InstanceId, Invocation, Status, instance_id
-from durable.core.lanes import LaneKey
+from durable.core.lanes import LaneKey, Mode
 from durable.core.ledger import Ledger, Resident
 from durable.core.lifecycle import Needed
 from durable.core.outcome import Failure
@@ -122,32 +123,42 @@ class Why(msgspec.Struct, frozen=True, omit_defaults=True):
 
 def why_needs(ledger: Ledger, id: InvocationId) -> Iterator[Needed]:
     try:
-        why(ledger, id)
+        why(ledger, id, 0)
     except Missing as missing:
         yield missing.needed
 
 
-def why(ledger: Ledger, id: InvocationId, above: frozenset[InvocationId] = frozenset()) -> Why | None:
+def why(ledger: Ledger, id: InvocationId, now_ms: int) -> Why | None:
     """The chain of holders, calls, promises and timers behind an invocation; ``None`` if there is no such one."""
+    return _why(ledger, id, _Asked(now_ms, frozenset()))
+
+
+class _Asked(NamedTuple):
+    now_ms: int
+    above: frozenset[InvocationId]
+    """Whose reasons are being told already."""
+
+
+def _why(ledger: Ledger, id: InvocationId, asked: _Asked) -> Why | None:
     if id not in ledger.invocations:
         raise Missing(id)
     resident = ledger.find(id)
     if resident is None:
         return None
     invocation = resident.invocation
-    reasons = [] if id in above else list(_reasons(ledger, resident, above | {id}))
+    reasons = [] if id in asked.above else list(_reasons(ledger, resident, asked._replace(above=asked.above | {id})))
     return Why(write_invocation(id), invocation.request.target, invocation.status, reasons)
 
 
-def _reasons(ledger: Ledger, resident: Resident, above: frozenset[InvocationId]) -> Iterator[Reason]:
+def _reasons(ledger: Ledger, resident: Resident, asked: _Asked) -> Iterator[Reason]:
     invocation = resident.invocation
     match invocation.status:
         case Status.SCHEDULED:
             yield Reason("its time to start has not come", invocation.due_ms)
         case Status.PENDING:
-            yield _held_back(ledger, invocation, above)
+            yield _held_back(ledger, invocation, asked)
         case Status.READY:
-            yield from _limited(ledger, invocation)
+            yield from _limited(ledger, invocation, asked.now_ms)
         case Status.BACKING_OFF:
             yield Reason(f"attempt {invocation.attempts} failed: {_failure(invocation)}", invocation.due_ms)
         case Status.PAUSED:
@@ -155,14 +166,12 @@ def _reasons(ledger: Ledger, resident: Resident, above: frozenset[InvocationId])
         case Status.RUNNING | Status.SUSPENDED:
             running = invocation.status is Status.RUNNING
             slots = lifecycle.awaited_slots(resident) if running else invocation.awaiting or ()
-            yield from _slots(ledger, resident, slots, above)
+            yield from _slots(ledger, resident, slots, asked)
         case Status.COMPLETED:
             pass
 
 
-def _slots(
-    ledger: Ledger, resident: Resident, slots: Iterable[int | str], above: frozenset[InvocationId]
-) -> Iterator[Reason]:
+def _slots(ledger: Ledger, resident: Resident, slots: Iterable[int | str], asked: _Asked) -> Iterator[Reason]:
     questions = {entry.completion: entry for entry in resident.entries if isinstance(entry, Question)}
     for slot in slots:
         if isinstance(slot, str):
@@ -170,16 +179,16 @@ def _slots(
         elif slot < 0:
             yield Reason(f"awakeable {-slot - FIRST_AWAKEABLE + 1} of this invocation is not completed")
         elif slot in questions:
-            yield _question(ledger, questions[slot], above)
+            yield _question(ledger, questions[slot], asked)
 
 
-def _held_back(ledger: Ledger, invocation: Invocation, above: frozenset[InvocationId]) -> Reason:
+def _held_back(ledger: Ledger, invocation: Invocation, asked: _Asked) -> Reason:
     instance = instance_id(invocation.request.target)
     holder = first_of_key(ledger, instance)
-    return _behind(ledger, f"the key {'/'.join(instance)} is held", holder, above)
+    return _behind(ledger, f"the key {'/'.join(instance)} is held", holder, asked)
 
 
-def _limited(ledger: Ledger, invocation: Invocation) -> Iterator[Reason]:
+def _limited(ledger: Ledger, invocation: Invocation, now_ms: int) -> Iterator[Reason]:
     """The limits that hold it back, or those who stand before it."""
     assert invocation.lane is not None
     key = LaneKey.read(invocation.lane)
@@ -188,20 +197,20 @@ def _limited(ledger: Ledger, invocation: Invocation) -> Iterator[Reason]:
     for meter in meters:
         if meter.full:
             yield Reason(str(meter))
-        elif lane is not None and meter is lane.last_blocker:
+        elif key.mode is Mode.START and meter.opens_ms > now_ms:
             yield Reason(str(meter), math.ceil(meter.opens_ms))
         elif meter.blocked:
             yield Reason(f"others wait for {meter.name} too, and their turn is before its own")
     yield Reason(f"{0 if lane is None else lane.waiting} wait with the same limits, itself among them")
 
 
-def _behind(ledger: Ledger, what: str, id: InvocationId | None, above: frozenset[InvocationId]) -> Reason:
+def _behind(ledger: Ledger, what: str, id: InvocationId | None, asked: _Asked) -> Reason:
     if id is not None and id in ledger.damaged:
         return Reason(f"{what}: {ledger.damaged[id]}")
-    return Reason(what, invocation=None if id is None else why(ledger, id, above))
+    return Reason(what, invocation=None if id is None else _why(ledger, id, asked))
 
 
-def _question(ledger: Ledger, entry: Question, above: frozenset[InvocationId]) -> Reason:
+def _question(ledger: Ledger, entry: Question, asked: _Asked) -> Reason:
     match entry:
         case Sleep():
             return Reason("a timer has not fired", entry.due_ms)
@@ -210,7 +219,7 @@ def _question(ledger: Ledger, entry: Question, above: frozenset[InvocationId]) -
         case GetPromise():
             return Reason(f"promise {entry.name!r} is not completed")
         case Call() | Attach():
-            return _behind(ledger, "a call has no outcome", entry.invocation_id, above)
+            return _behind(ledger, "a call has no outcome", entry.invocation_id, asked)
         case _:
             return Reason(f"{type(entry).__name__} has no answer")
 

@@ -157,7 +157,7 @@ class Outside:
         ledger, parsed = self._kernel.ledger, ids.read_invocation(id)
         async with self._kernel.residency.hold(lambda: chain((parsed,), why_needs(ledger, parsed))):
             self._found(parsed)
-            found = why(ledger, parsed)
+            found = why(ledger, parsed, self._kernel.clock.now_ms())
         await self._kernel.writer.until(ledger.number - 1)
         if found is None:
             raise InvocationNotFoundError.of(id)

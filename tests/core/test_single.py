@@ -1,0 +1,145 @@
+"""Calls of which one runs at a time, or only the last of a burst."""
+
+from __future__ import annotations
+
+import pytest
+
+from durable.core import lifecycle
+from durable.core.entries import Signalled, line_of
+from durable.core.ids import CANCEL
+from durable.core.invocation import Caller, Kind, LoadedInstance, Request, Single, Status, Timer, instance_id
+from durable.core.ledger import Ledger, Resident, Rule
+from durable.core.outcome import Success
+from durable.core.single import SUPERSEDED, Way, make_way, skipped, way_needs
+from tests.core.bench import NOW, id_of
+
+LINE = line_of("Report", "make")
+SECOND = 1_000
+
+
+@pytest.fixture
+def ledger() -> Ledger:
+    ledger = Ledger({("Report", "make"): Rule(Kind.EXCLUSIVE, 1000)}, last_n=0, last_place=0)
+    ledger.admit_instance(instance_id(LINE), LoadedInstance([], {}, {}, {}))
+    return ledger
+
+
+def request(single: Single) -> Request:
+    return Request(target=LINE, kind=Kind.EXCLUSIVE, payload=b"", retention_ms=1000, single=single)
+
+
+def call(ledger: Ledger, single: Single, now_ms: int = NOW) -> Resident:
+    """As a caller does: make way, then be accepted, unless it is skipped."""
+    way = make_way(ledger, request(single), now_ms, None)
+    if way.skipped_for is not None:
+        return way.skipped_for
+    return lifecycle.accept(ledger, way.request, id_of(ledger.last_n + 1), now_ms, way.due_ms)
+
+
+def complete(ledger: Ledger, resident: Resident) -> None:
+    lifecycle.complete(ledger, resident, Success(b""), NOW)
+
+
+def test_a_call_that_is_no_single_one_stands_in_nobodys_way(ledger: Ledger) -> None:
+    plain = Request(target=LINE, kind=Kind.EXCLUSIVE, payload=b"")
+
+    assert make_way(ledger, plain, NOW, NOW + 5) == Way(plain, NOW + 5)
+    assert list(way_needs(ledger, plain)) == []
+
+
+def test_a_call_is_skipped_while_another_is_under_way(ledger: Ledger) -> None:
+    first = call(ledger, Single("skip"))
+
+    assert call(ledger, Single("skip")) is first
+    assert skipped(first).message.startswith("skipped: Report/make:/make is under way as inv_")
+
+    complete(ledger, first)
+    assert call(ledger, Single("skip")) is not first
+
+
+def test_a_call_waits_in_the_queue_for_those_before_it(ledger: Ledger) -> None:
+    first, second = call(ledger, Single("queue")), call(ledger, Single("queue"))
+
+    assert (first.invocation.status, second.invocation.status) == (Status.RUNNING, Status.PENDING)
+    assert list(way_needs(ledger, request(Single("queue")))) == []
+
+    complete(ledger, first)
+    assert second.invocation.status is Status.RUNNING
+
+
+def test_a_call_cancels_those_before_it_once(ledger: Ledger) -> None:
+    first = call(ledger, Single("cancel"))
+    second = call(ledger, Single("cancel"))
+    third = call(ledger, Single("cancel"))
+
+    assert [each.signal for each in first.entries if isinstance(each, Signalled)] == [CANCEL]
+    assert first.invocation.status is Status.RUNNING  # it undoes what it did
+    assert second.invocation.status is Status.COMPLETED  # it had not begun
+    complete(ledger, first)
+    assert third.invocation.status is Status.RUNNING
+
+
+def test_a_call_takes_the_place_of_one_that_has_not_begun(ledger: Ledger) -> None:
+    burst = Single("last", window_ms=5 * SECOND)
+    first = call(ledger, burst)
+    second = call(ledger, burst, NOW + 3 * SECOND)
+
+    assert first.invocation.outcome == SUPERSEDED
+    assert (second.invocation.status, second.invocation.due_ms) == (Status.SCHEDULED, NOW + 8 * SECOND)
+
+
+def test_a_burst_without_an_end_runs_when_the_longest_wait_is_over(ledger: Ledger) -> None:
+    burst = Single("last", window_ms=5 * SECOND, longest_ms=12 * SECOND)
+
+    dues = [call(ledger, burst, NOW + seconds * SECOND).invocation.due_ms for seconds in (0, 4, 8, 11)]
+
+    assert dues == [NOW + seconds * SECOND for seconds in (5, 9, 12, 12)]
+
+
+def test_what_has_begun_is_not_replaced_and_a_new_burst_begins(ledger: Ledger) -> None:
+    burst = Single("last", window_ms=5 * SECOND, longest_ms=12 * SECOND)
+    first = call(ledger, burst)
+    due_ms = NOW + 5 * SECOND
+    lifecycle.fire(ledger, first, Timer(due_ms, first.invocation.n, 0), due_ms)
+
+    second = call(ledger, burst, NOW + 11 * SECOND)
+
+    assert (first.invocation.status, first.invocation.outcome) == (Status.RUNNING, None)
+    assert second.invocation.due_ms == NOW + 16 * SECOND  # and not 12, when the first burst would have been over
+
+
+def test_one_that_is_due_while_another_runs_waits_for_it(ledger: Ledger) -> None:
+    burst = Single("last", window_ms=5 * SECOND)
+    first = call(ledger, burst)
+    lifecycle.fire(ledger, first, Timer(NOW + 5 * SECOND, first.invocation.n, 0), NOW + 5 * SECOND)
+    second = call(ledger, burst, NOW + 6 * SECOND)
+    lifecycle.fire(ledger, second, Timer(NOW + 11 * SECOND, second.invocation.n, 0), NOW + 11 * SECOND)
+
+    assert second.invocation.status is Status.PENDING
+
+    complete(ledger, first)
+    assert second.invocation.status is Status.RUNNING
+
+
+def test_a_call_needs_those_in_its_line_and_whoever_waits_for_them(ledger: Ledger) -> None:
+    caller = Caller(id_of(50), 1)
+    running, waiting = call(ledger, Single("queue")), call(ledger, Single("queue"))
+    waiting.waiters.append(caller)
+
+    needed = list(way_needs(ledger, request(Single("cancel"))))
+
+    assert needed[:2] == [running.invocation.id, waiting.invocation.id]
+    assert {instance_id(LINE), caller.id} <= {*needed}
+
+
+def test_a_call_needs_nobody_while_its_line_is_not_there(ledger: Ledger) -> None:
+    ledger.instances.clear()
+
+    assert list(way_needs(ledger, request(Single("cancel")))) == []
+
+
+def test_one_in_the_line_that_cannot_be_read_is_needed_and_left_alone(ledger: Ledger) -> None:
+    ledger.instances[instance_id(LINE)].lock.enter(id_of(50))
+
+    assert list(way_needs(ledger, request(Single("cancel")))) == [id_of(50)]
+    assert make_way(ledger, request(Single("skip")), NOW, None).skipped_for is None
