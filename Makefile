@@ -28,8 +28,8 @@ quick: .venv/dev ## what a change must pass before anybody looks at it, in under
 lint types tests wheel: .venv/dev ## one part of `make test`
 	@scripts/$@
 
-coverage: .venv/dev ## branches of core/ that no unit test or property reaches
-	@$(BIN)/coverage run -m pytest -q tests/core tests/properties tests/runtime
+coverage: .venv/dev ## branches of core/ that none of its own tests reaches
+	@$(BIN)/coverage run -m pytest -q tests/core
 	@$(BIN)/coverage report --skip-covered
 
 bench: .venv/bench ## how fast it is, beside what the disk allows and its peers: half an hour, needs npm

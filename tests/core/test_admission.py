@@ -21,6 +21,7 @@ from durable.core.ledger import Ledger, Resident, Rule, Start
 from durable.core.lifecycle import Failed
 from durable.core.outcome import Failure, Success
 from durable.core.single import no_room
+from durable.errors import InvocationStateError
 from durable.flow import Limit, LimitSet, Path, Rate, parse_pattern
 from durable.retry import RetryPolicy
 from tests.core.bench import NOW, id_of
@@ -222,6 +223,8 @@ def test_an_engine_without_limits_counts_nothing() -> None:
     assert len(running(ledger)) == 3
     assert not ledger.admission.active
     assert ledger.admission.slots == {}
+    assert ledger.admission.imbalance([each.invocation for each in running(ledger)]) == []
+    assert lifecycle.no_room(ledger, running(ledger)[0].invocation.request, NOW) is None
 
 
 def test_a_slot_is_held_through_a_wait_if_the_limit_says_so() -> None:
@@ -286,6 +289,15 @@ def test_lanes_that_say_nothing_are_forgotten() -> None:
     assert list(ledger.admission.meters) == [("limit", "tenant", "last")]
     complete(ledger, last)
     assert ledger.admission.imbalance([]) == []
+
+
+def test_lanes_stay_while_they_are_few() -> None:
+    ledger = a_ledger(Limit("limit/tenant/*", rate=Rate(1, timedelta(hours=1))))
+    complete(ledger, send(ledger, "a"))
+
+    assert ledger.admission.prune(NOW) == []
+
+    assert send(ledger, "a").invocation.status is Status.READY  # the rate was not forgotten
 
 
 def test_an_invocation_that_cannot_be_found_keeps_no_slot() -> None:
@@ -437,6 +449,73 @@ def test_a_slot_that_is_kept_for_one_who_leaves_is_free_again() -> None:
     assert let_in(ledger) == [again]
 
 
+def test_a_slot_is_held_on_under_another_limit_that_says_so() -> None:
+    ledger = a_ledger(Limit("service/Mail", concurrency=1, hold=True))
+    holder, waiter = send(ledger, "a"), send(ledger, "a")
+    lifecycle.suspend(ledger, holder, NOW)
+
+    ledger.admission.replace(LimitSet([Limit("engine", concurrency=1, hold=True)]), (), NOW)
+
+    assert let_in(ledger) == []
+    ledger.admission.replace(LimitSet([Limit("engine", concurrency=2, hold=True)]), (), NOW)
+    assert let_in(ledger) == [waiter]
+    assert ledger.admission.imbalance([waiter.invocation]) == []
+
+
+def test_a_rate_that_is_put_again_forgets_no_start() -> None:
+    hourly = Limit("service/Mail", rate=Rate(1, timedelta(hours=1)))
+    ledger = a_ledger(hourly)
+    complete(ledger, send(ledger, "a"))
+
+    ledger.admission.replace(LimitSet([hourly]), (), NOW)
+    second = send(ledger, "a")
+    assert (let_in(ledger), second.invocation.status) == ([], Status.READY)
+
+    ledger.admission.replace(LimitSet(), (), NOW)
+    assert let_in(ledger) == [second]
+
+
+def test_who_waits_for_a_key_is_counted_until_it_leaves() -> None:
+    ledger = a_ledger(Limit("handler/Cart/add", concurrency=2, queue=1))
+    mary = Target("Cart", "add", "mary")
+    accept(ledger, mary)
+    second = accept(ledger, mary)
+    assert lifecycle.no_room(ledger, second.invocation.request, NOW) is not None
+
+    control.kill(ledger, second, NOW)
+
+    assert lifecycle.no_room(ledger, second.invocation.request, NOW) is None
+
+
+def test_who_waits_to_go_on_is_paused_and_who_waits_to_start_is_not() -> None:
+    ledger = a_ledger(Limit("service/Mail", concurrency=1))
+    first, second = send(ledger, "a"), send(ledger, "a")
+    with pytest.raises(InvocationStateError, match="is not running, cannot be paused"):
+        control.pause(ledger, second, NOW)
+    lifecycle.suspend(ledger, first, NOW)
+    assert let_in(ledger) == [second]
+    lifecycle.notify(ledger, first, Signalled("go", Success(b"")), NOW)
+    assert first.invocation.status is Status.READY
+
+    control.pause(ledger, first, NOW)
+    complete(ledger, second)
+
+    assert (let_in(ledger), first.invocation.status) == ([], Status.PAUSED)
+
+
+def test_a_limit_that_is_new_counts_those_who_run() -> None:
+    ledger = a_ledger()
+    for _ in range(2):
+        send(ledger, "a")
+
+    invocations = [each.invocation for each in running(ledger)]
+    ledger.admission.replace(LimitSet([Limit("service/Mail", concurrency=3)]), invocations, NOW)
+
+    third, fourth = send(ledger, "a"), send(ledger, "a")
+    assert [each.invocation.status for each in (third, fourth)] == [Status.RUNNING, Status.READY]
+    assert ledger.admission.imbalance([each.invocation for each in running(ledger)]) == []
+
+
 def test_a_slot_is_held_no_longer_once_no_limit_says_so() -> None:
     ledger = a_ledger(Limit("service/Mail", concurrency=1, hold=True))
     holder, waiter = send(ledger, "a"), send(ledger, "a")
@@ -502,6 +581,52 @@ def test_a_queue_of_none_refuses_only_who_would_have_to_wait() -> None:
 
     assert no_room(ledger, john, NOW) is None  # it starts at once
     assert no_room(ledger, mary, NOW) is not None  # her key is held
+
+
+def test_those_who_stood_in_a_lane_are_counted_after_a_restart() -> None:
+    lane = LaneKey(Mode.START, 0, "Cart", "add", None, None).write()
+    admission = a_ledger(Limit("engine", concurrency=1)).admission
+
+    admission.restore(lane, Status.PENDING, 3)  # who has no key yet is not let in
+    assert admission.pick(NOW) is None
+    admission.restore(lane, Status.READY, 2)
+
+    restored = admission.pick(NOW)
+    assert restored is not None
+    assert (restored.text, restored.waiting, restored.pending) == (lane, 2, 3)
+    assert [meter.backlog for meter in restored.meters] == [5]
+
+
+def test_a_lane_that_nothing_is_called_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"."):
+        a_ledger().admission.restore("a flipped bit", Status.READY, 1)
+
+
+def test_a_rate_goes_on_where_the_last_engine_was_if_it_still_holds() -> None:
+    ledger = a_ledger(Limit("service/Mail", rate=Rate(1, timedelta(hours=1))), Limit("engine", concurrency=1))
+
+    assert ledger.admission.resume_rate(parse_pattern("service/Mail"), NOW + 500, NOW)
+    assert not ledger.admission.resume_rate(parse_pattern("service/Cart"), NOW + 500, NOW)
+    assert not ledger.admission.resume_rate(parse_pattern("engine"), NOW + 500, NOW)
+
+    waiting = send(ledger, "a")
+    assert let_in(ledger, NOW + 499) == []
+    assert not ledger.admission.due(NOW + 499)
+    assert ledger.admission.due(NOW + 500)
+    assert let_in(ledger, NOW + 500) == [waiting]
+
+
+@pytest.mark.parametrize("hold", [False, True])
+def test_a_slot_is_wanted_by_who_waits_unless_it_is_held_while_its_owner_does(hold: bool) -> None:
+    ledger = a_ledger(Limit("service/Mail", concurrency=1, hold=hold))
+    owner = send(ledger, "a")
+    assert not ledger.admission.is_wanted(owner.invocation.id)
+
+    waiting = send(ledger, "b")
+    let_in(ledger)
+
+    assert ledger.admission.is_wanted(owner.invocation.id) is not hold
+    assert not ledger.admission.is_wanted(waiting.invocation.id)  # it has none
 
 
 LIMITS = [

@@ -155,6 +155,27 @@ def test_a_workflow_that_ran_before_is_not_called_again(ledger: Ledger, caller: 
     assert caller.entries[-1] == Completed(1, lifecycle.ALREADY_INVOKED)
 
 
+def test_a_call_that_would_wait_for_its_own_caller_is_answered_at_once(ledger: Ledger, caller: Resident) -> None:
+    holder = accept(ledger, ADD)
+    ledger.append(holder, Attach(1, caller.invocation.id))
+
+    ask(ledger, caller, call(ADD, id_of(60)))
+
+    answer = caller.entries[-1]
+    assert isinstance(answer, Completed)
+    assert isinstance(answer.outcome, Failure)
+    assert (answer.outcome.status, answer.outcome.message.split(":")[0]) == (409, "deadlock")
+    assert not ledger.has(id_of(60))
+
+
+def test_doing_something_to_another_needs_what_a_person_needs(ledger: Ledger, caller: Resident) -> None:
+    other = accept(ledger, ADD)
+
+    needed = list(commands.needs(ledger, caller, Control(1, "purge", other.invocation.id, 0, id_of(9))))
+
+    assert {other.invocation.id, CART} <= {*needed}
+
+
 def test_calling_needs_what_accepting_needs(ledger: Ledger, caller: Resident) -> None:
     assert list(commands.needs(ledger, caller, call(ADD))) == [CART]
     assert list(commands.needs(ledger, caller, call(MAIL, id_of(2)))) == [id_of(2)]

@@ -126,6 +126,52 @@ def test_a_restart_has_the_prefix_without_its_cancellations_and_the_answers_to_i
     assert (again.invocation.request.restarted_from, again.invocation.request.seed) == (id_of(1), id_of(1))
 
 
+@pytest.mark.parametrize(
+    ("verb", "status", "said"),
+    [
+        ("resume", Status.COMPLETED, "is completed, cannot be resumed"),
+        ("restart", Status.SUSPENDED, "is still running"),
+    ],
+)
+def test_a_verb_that_comes_too_late_or_too_early_says_so(
+    ledger: Ledger, verb: control.Verb, status: Status, said: str
+) -> None:
+    with_status(ledger, status)
+
+    with pytest.raises(InvocationStateError, match=said):
+        control.carry_out(ledger, order(verb), NOW)
+
+    assert effects(ledger) == []
+
+
+def test_what_has_no_journal_any_more_is_not_restarted(ledger: Ledger) -> None:
+    completed(ledger)
+    control.carry_out(ledger, order("purge-journal"), NOW)
+
+    with pytest.raises(InvocationStateError, match="the input is not available") as error:
+        control.carry_out(ledger, order("restart"), NOW)
+
+    assert error.value.status == 410
+
+
+@pytest.mark.parametrize("from_entry", [-1, 3])
+def test_a_restart_refuses_a_prefix_that_is_not_there(ledger: Ledger, from_entry: int) -> None:
+    completed(ledger, Run(1, "a"), Completed(1, OK))
+
+    with pytest.raises(InvocationStateError, match="without respective"):
+        control.carry_out(ledger, order("restart", from_entry=from_entry), NOW)
+
+
+@pytest.mark.parametrize("verb", ["restart", "purge", "pause", "resume", "purge-journal"])
+def test_only_a_restart_and_a_purge_touch_the_key(ledger: Ledger, verb: control.Verb) -> None:
+    accept(ledger, ADD)
+    accept(ledger, MAIL)
+
+    keyed = [instance_id(ADD)] if verb in ("restart", "purge") else []
+    assert list(control.needs(ledger, order(verb, 1))) == [id_of(1), *keyed]
+    assert list(control.needs(ledger, order(verb, 2))) == [id_of(2)]
+
+
 def test_a_restart_refuses_a_prefix_with_an_open_question(ledger: Ledger) -> None:
     completed(ledger, Run(1, "a"))
 

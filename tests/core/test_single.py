@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from durable.core import lifecycle
-from durable.core.entries import Signalled, line_of
+from durable.core import commands, lifecycle
+from durable.core.entries import Call, Completed, Send, Signalled, Target, line_of
 from durable.core.ids import CANCEL
 from durable.core.invocation import Caller, Kind, LoadedInstance, Request, Single, Status, Timer, instance_id
 from durable.core.ledger import Ledger, Resident, Rule
@@ -119,6 +119,35 @@ def test_one_that_is_due_while_another_runs_waits_for_it(ledger: Ledger) -> None
 
     complete(ledger, first)
     assert second.invocation.status is Status.RUNNING
+
+
+def test_one_whose_time_has_not_come_is_not_started_by_the_end_of_the_one_before(ledger: Ledger) -> None:
+    burst = Single("last", window_ms=5 * SECOND)
+    first = call(ledger, burst)
+    lifecycle.fire(ledger, first, Timer(NOW + 5 * SECOND, first.invocation.n, 0), NOW + 5 * SECOND)
+    second = call(ledger, burst, NOW + 6 * SECOND)
+
+    complete(ledger, first)
+
+    assert second.invocation.status is Status.SCHEDULED
+
+
+def test_a_handler_that_calls_is_told_that_it_was_skipped_and_its_send_is_not_accepted(ledger: Ledger) -> None:
+    ledger.directory = {**ledger.directory, ("Report", "make"): Rule(Kind.EXCLUSIVE, 1000, single=Single("skip"))}
+    caller = accept_plain(ledger)
+    first = call(ledger, Single("skip"))
+
+    commands.apply(ledger, caller, Call(1, Target("Report", "make"), b"", {}, None, id_of(60)), NOW)
+    commands.apply(ledger, caller, Send(Target("Report", "make"), b"", {}, None, id_of(61), None), NOW)
+
+    assert caller.entries[1] == Completed(1, skipped(first))
+    assert not ledger.has(id_of(60))
+    assert not ledger.has(id_of(61))
+
+
+def accept_plain(ledger: Ledger) -> Resident:
+    plain = Request(target=Target("Mail", "send"), kind=Kind.SERVICE, payload=b"")
+    return lifecycle.accept(ledger, plain, id_of(40), NOW, None)
 
 
 def test_a_call_needs_those_in_its_line_and_whoever_waits_for_them(ledger: Ledger) -> None:

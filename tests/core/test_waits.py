@@ -55,6 +55,18 @@ def test_one_that_waits_for_a_key_that_nobody_holds_closes_no_circle(ledger: Led
     assert waits.circle(ledger, caller, pending.invocation.id) is None
 
 
+def test_a_key_whose_holder_waits_for_the_caller_closes_a_circle(ledger: Ledger, caller: Resident) -> None:
+    """By way of one that stands in line for that key, and has a timer besides."""
+    holder, queued = accept(ledger, ADD), accept(ledger, ADD)
+    ledger.append(holder, Sleep(1, NOW + 5))
+    ledger.append(holder, Attach(2, caller.invocation.id))
+
+    found = waits.circle(ledger, caller, queued.invocation.id)
+
+    assert found is not None
+    assert found.message.startswith("deadlock: Mail/send -> Cart/mary/add -> Cart/mary/add -> Mail/send;")
+
+
 def test_a_search_visits_nobody_twice(ledger: Ledger, caller: Resident) -> None:
     left, right = accept(ledger), accept(ledger)
     for each, other in ((left, right), (right, left)):
@@ -152,6 +164,14 @@ def test_why_tells_the_limits_that_are_full_and_how_many_wait(ledger: Ledger) ->
         ("service/Mail lets 1 run at once, and 1 do (by the limit service/*)", None),
         ("1 wait with the same limits, itself among them", None),
     ]
+
+
+def test_why_does_not_tell_limits_that_have_room(ledger: Ledger) -> None:
+    ledger.admission.replace(LimitSet([Limit("engine", concurrency=9), Limit("service/*", concurrency=1)]), (), NOW)
+    accept(ledger)
+    ready = accept(ledger)
+
+    assert not [what for what, _ in reasons(ledger, ready) if "engine" in what]
 
 
 def test_why_tells_when_a_rate_lets_the_next_one_start(ledger: Ledger) -> None:
