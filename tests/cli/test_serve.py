@@ -20,6 +20,7 @@ from durable.cli.command import UNREADABLE
 from durable.cli.server import STOPPED
 
 APP = """
+import asyncio
 import sys
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -45,12 +46,21 @@ class Nap(Service):
 async def lifespan(app):
     async with engine:
         yield
+        if "--never-closes" in sys.argv:
+            await asyncio.Event().wait()
 
 
 engine = Engine("served.db", Nap())
 app = Starlette(routes=[Mount("/", ingress(engine))], lifespan=lifespan)
 """
 OURS = ("-m", "durable", "serve", "app:app", "--port", "0")
+IMPATIENT = """
+import sys
+from durable.cli import main, server
+
+server.CLOSES_WITHIN = 0.5
+sys.exit(main(["serve", "app:app", "--port", "0", "--timeout-graceful-shutdown", "0"]))
+"""
 UVICORN = ("-m", "uvicorn", "app:app", "--port", "0")
 
 
@@ -107,6 +117,18 @@ async def test_an_engine_that_stops_ends_the_process_with_70_and_tells_those_who
     assert [reply.status_code for reply in replies] == [503, 503]
     assert "durable serve: the engine stopped: " in server.said
     assert "served.db" in server.said.partition("durable serve: ")[2]
+
+
+@pytest.mark.slow
+async def test_a_process_whose_application_does_not_close_ends_nevertheless(tmp_path: Path) -> None:
+    with serving(tmp_path, ("-c", IMPATIENT, "--never-closes")) as (server, http):
+        async with http:
+            remove(tmp_path)
+            assert (await http.post("/Nap/skip")).status_code == 503
+
+        assert await server.end() == STOPPED
+
+    assert "durable serve: the engine stopped: " in server.said
 
 
 @pytest.mark.slow

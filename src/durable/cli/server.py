@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
+from threading import Timer
 
 from durable.cli.command import CLEAN
 from durable.runtime.supervisor import on_engine_stop
@@ -19,27 +20,51 @@ except ModuleNotFoundError as error:
 STOPPED = 70
 """``EX_SOFTWARE``: neither uvicorn nor argparse ends so."""
 
+CLOSES_WITHIN = 30.0
+"""Seconds, once no request is left: more than ``Options.grace``. A disk that failed may not answer any more either."""
+
+
+class Watch:
+    """Ends a server once an engine has stopped, and the process if that takes too long."""
+
+    def __init__(self, server: uvicorn.Server, patience: float) -> None:
+        self.error: BaseException | None = None
+        self._server = server
+        self._last = Timer(patience, self._end)
+        self._last.daemon = True
+
+    def stop(self, error: BaseException) -> None:
+        if self.error is None:
+            self.error = error
+            self._server.should_exit = True
+            self._last.start()
+
+    def close(self) -> int:
+        """Say how it ended: the exit code of the process."""
+        self._last.cancel()
+        if self.error is None:
+            return CLEAN
+        print(f"durable serve: the engine stopped: {self.error}; start a new process to go on", file=sys.stderr)
+        return STOPPED
+
+    def _end(self) -> None:
+        code = self.close()
+        sys.stderr.flush()
+        os._exit(code)
+
 
 def serve(app: str, *, host: str, port: int, patience: int) -> int:
     """The exit code of the process. SIGTERM is raised again once all is closed, as uvicorn does."""
     sys.path.insert(0, os.getcwd())
     server = uvicorn.Server(uvicorn.Config(app, host=host, port=port, timeout_graceful_shutdown=patience))
-    stops: list[BaseException] = []
-
-    def stop(error: BaseException) -> None:
-        stops.append(error)
-        server.should_exit = True
-
-    before = on_engine_stop.set(stop)
+    watch = Watch(server, patience + CLOSES_WITHIN)
+    before = on_engine_stop.set(watch.stop)
     try:
         with suppress(KeyboardInterrupt):
             server.run()
     except SystemExit:  # it was not up yet
-        if not stops:
+        if watch.error is None:
             raise
     finally:
         on_engine_stop.reset(before)
-    if not stops:
-        return CLEAN
-    print(f"durable serve: the engine stopped: {stops[0]}; start a new process to go on", file=sys.stderr)
-    return STOPPED
+    return watch.close()
