@@ -161,6 +161,11 @@ def check_declared(limits: tuple[Limit, ...]) -> None:
             raise ValueError(f"{limit} says nothing; give it concurrency=, rate= or queue=")
 
 
+def read_path(name: str) -> Path:
+    """A path as its rows have it: what a pattern may not say, an empty key, it may."""
+    return tuple(name.split("/", 2 if name.startswith("key/") else -1))
+
+
 def check_limits(limits: tuple[Limit, ...]) -> None:
     """A tuple of them, no two for one pattern."""
     _check_type(limits, tuple, "limits are a tuple of Limit")

@@ -22,7 +22,7 @@ from durable.core.lifecycle import Failed
 from durable.core.outcome import Failure, Success
 from durable.core.single import no_room
 from durable.errors import InvocationStateError
-from durable.flow import Limit, LimitSet, Path, Rate, parse_pattern
+from durable.flow import Limit, LimitSet, Path, Rate, parse_pattern, read_path
 from durable.retry import RetryPolicy
 from tests.core.bench import NOW, id_of
 
@@ -84,7 +84,7 @@ def reopened(ledger: Ledger, limits: LimitSet, rates: dict[str, float], now_ms: 
     admission.opening = True
     admission.replace(limits, (), now_ms)
     for name, next_start_ms in rates.items():
-        admission.resume_rate(parse_pattern(name), next_start_ms, now_ms)
+        admission.resume_rate(read_path(name), next_start_ms, now_ms)
     rows = [each.invocation for each in after.invocations.values()]
     waiting = Counter((row.lane, row.status) for row in rows if row.lane is not None)
     for (lane, status), count in sorted(waiting.items()):
@@ -224,7 +224,7 @@ def test_an_engine_without_limits_counts_nothing() -> None:
     assert not ledger.admission.active
     assert ledger.admission.slots == {}
     assert ledger.admission.imbalance([each.invocation for each in running(ledger)]) == []
-    assert lifecycle.no_room(ledger, running(ledger)[0].invocation.request, NOW) is None
+    assert no_room(ledger, running(ledger)[0].invocation.request, NOW) is None
 
 
 def test_a_slot_is_held_through_a_wait_if_the_limit_says_so() -> None:
@@ -424,6 +424,55 @@ def test_a_slot_that_is_held_survives_that_the_limit_says_otherwise_for_a_while(
     assert send(after, "a").invocation.status is Status.READY
 
 
+def test_who_waits_for_a_rate_holds_up_nobody_who_goes_on() -> None:
+    ledger = a_ledger(Limit("service/Mail", concurrency=1, rate=Rate(1, timedelta(hours=1))))
+    first = send(ledger, "a")
+    lifecycle.suspend(ledger, first, NOW)
+    second, later = send(ledger, "a"), NOW + 3_600_000
+    third = send(ledger, "a")
+    assert let_in(ledger, later) == [second]
+    lifecycle.notify(ledger, first, Signalled("go", Success(b"")), later)
+    assert let_in(ledger, later) == []
+
+    complete(ledger, second, later)
+
+    assert let_in(ledger, later) == [first]
+    complete(ledger, first, later)
+    assert let_in(ledger, later) == []
+    assert let_in(ledger, later + 3_600_000) == [third]
+
+
+def test_a_slot_that_is_held_is_kept_by_one_that_may_not_go_on() -> None:
+    holding = Limit("handler/Mail/send", concurrency=2, hold=True)
+    ledger = a_ledger(holding, Limit("engine", concurrency=2))
+    first, second = send(ledger, "a"), send(ledger, "a")
+    after = reopened(ledger, LimitSet([holding, Limit("engine", concurrency=1)]), {}, NOW)
+
+    assert (first.invocation.status, second.invocation.status) == (Status.RUNNING, Status.READY)
+    assert second.invocation.holds
+    assert after.admission.meters["handler", "Mail", "send"].used == 2
+    complete(after, first)
+    assert let_in(after) == [second]
+
+
+def test_what_is_held_is_remembered_while_there_are_no_limits() -> None:
+    holding = LimitSet([Limit("service/Mail", concurrency=1, hold=True)])
+    ledger = a_ledger(*holding.by_pattern.values())
+    first = send(ledger, "a")
+    lifecycle.suspend(ledger, first, NOW)
+    without = reopened(ledger, LimitSet(), {}, NOW)
+    without.admission.replace(holding, (), NOW)
+    second = send(without, "a")
+    assert second.invocation.status is Status.READY
+
+    lifecycle.notify(without, first, Signalled("go", Success(b"")), NOW)
+    again = reopened(without, holding, {}, NOW)
+
+    assert first.invocation.status is Status.RUNNING
+    complete(again, first)
+    assert let_in(again) == [second]
+
+
 def test_nobody_is_let_in_before_all_that_ran_is_counted() -> None:
     ledger = a_ledger(Limit("engine", concurrency=1))
     ledger.admission.opening = True
@@ -480,11 +529,11 @@ def test_who_waits_for_a_key_is_counted_until_it_leaves() -> None:
     mary = Target("Cart", "add", "mary")
     accept(ledger, mary)
     second = accept(ledger, mary)
-    assert lifecycle.no_room(ledger, second.invocation.request, NOW) is not None
+    assert no_room(ledger, second.invocation.request, NOW) is not None
 
     control.kill(ledger, second, NOW)
 
-    assert lifecycle.no_room(ledger, second.invocation.request, NOW) is None
+    assert no_room(ledger, second.invocation.request, NOW) is None
 
 
 def test_who_waits_to_go_on_is_paused_and_who_waits_to_start_is_not() -> None:
@@ -639,6 +688,7 @@ LIMITS = [
     Limit("limit/tenant", concurrency=3),
     Limit("limit/tenant/*", concurrency=1),
     Limit("limit/tenant/a", concurrency=2, hold=True),
+    Limit("handler/Mail/*", concurrency=2, rate=Rate(2, timedelta(seconds=1))),
     Limit("limit/tenant/*/eu", rate=Rate(1, timedelta(seconds=1))),
     Limit("key/Cart/*", concurrency=1),
 ]

@@ -24,6 +24,7 @@ from durable import (
     EngineStoppedError,
     Limit,
     ObjectContext,
+    ObjectSharedContext,
     Options,
     QueueFullError,
     Rate,
@@ -103,6 +104,10 @@ class Line(VirtualObject):
         ctx.set(self.said, said)
         return said
 
+    @handler
+    async def share(self, ctx: ObjectSharedContext) -> None:
+        """Of its key's limits only."""
+
 
 def an_engine(*limits: Limit, after: TestEngine | None = None, crash_at: int | None = None) -> TestEngine:
     options = Options(limits=limits)
@@ -135,7 +140,7 @@ async def test_calls_under_one_limit_do_not_wait_for_each_other_for_ever() -> No
     [
         ("service/Wrok", "no service of this engine; there are: Declared, Line, Work"),
         ("key/Lien/x", "no service of this engine; there are: Declared, Line, Work"),
-        ("handler/Work/dew", "no handler of this engine; there are: Declared/narrow, Declared/slow, Line/add, Work/do"),
+        ("handler/Work/dew", "no handler of this engine; there are: Declared/narrow, Declared/slow, Line/add, Line/share"),
         ("handler/*/dew", "no handler of this engine"),
         ("limit/tenants/*", "no named limit, see @handler(limit=...) of this engine; there are: tenant"),
     ],
@@ -341,6 +346,18 @@ async def test_a_slot_that_is_held_is_held_in_the_next_life_too() -> None:
         await engine.invocation(first.id).kill()
         await engine.settle()
         assert await second.status() == "running"
+
+
+async def test_a_rate_of_an_empty_key_goes_on_after_a_restart() -> None:
+    engine = an_engine(Limit("key/Line/*", rate=Rate(1, timedelta(hours=1))))
+    async with engine:
+        await engine.call(Line.share, "")
+
+    async with an_engine(Limit("key/Line/*", rate=Rate(1, timedelta(hours=1))), after=engine) as engine:
+        again = await engine.send(Line.share, "")
+        other = await engine.send(Line.share, "x")
+        await engine.settle()
+        assert (await again.status(), await other.status()) == ("ready", "completed")
 
 
 async def test_two_limits_are_put_or_none() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 
 from durable.core.ids import InvocationId
@@ -60,7 +60,8 @@ class Admission:
         return None
 
     def would_wait(self, lane: Lane, now_ms: int) -> bool:
-        queued = lane.waiting or any(meter.queued or meter.blocked for meter in lane.meters)
+        mode = lane.key.mode
+        queued = lane.waiting or any(meter.queued or meter.blocks_before(mode) for meter in lane.meters)
         return self.opening or bool(queued) or lane.find_blocker(now_ms) is not None
 
     def full(self, request: Request, now_ms: int, *, key_free: bool) -> Meter | None:
@@ -74,14 +75,30 @@ class Admission:
 
     def recover(self, invocation: Invocation) -> None:
         """Count the slots of one that was running, or held them, when the last engine ended."""
-        if invocation.id in self.slots:
-            return
-        running = invocation.status is Status.RUNNING
+        self.active = True
+        if invocation.id not in self.slots:
+            lane = self.lane_of(invocation.request, Mode.RESUME)
+            running = invocation.status is Status.RUNNING
+            self._recount(invocation.id, lane, lane.meters if running else lane.held)
+
+    def go_on(self, invocation: Invocation) -> Lane | None:
+        """It was running when the last engine ended: it has its slots again (``None``).
+
+        If fewer may run by now, it waits in the lane that is returned, and keeps what it holds, if that has room.
+        """
         lane = self.lane_of(invocation.request, Mode.RESUME)
-        kept = tuple(meter for meter in lane.meters if running or meter.limit.hold)
-        for meter in kept:
+        if invocation.id in self.slots or not any(meter.full for meter in lane.meters):
+            self.recover(invocation)
+            return None
+        if not lane.held or any(meter.full for meter in lane.held):
+            return lane
+        self._recount(invocation.id, lane, lane.held)
+        return self.lane_of(invocation.request, Mode.HOLDER)
+
+    def _recount(self, id: InvocationId, lane: Lane, meters: Sequence[Meter]) -> None:
+        for meter in meters:
             meter.used += 1
-        self.slots[invocation.id] = Slot(lane.key, kept)
+        self.slots[id] = Slot(lane.key, tuple(meters))
 
     # -- changes of status, as the ledger sees them
 
@@ -161,8 +178,8 @@ class Admission:
                 self._block(lane, blocker)
             elif eager:
                 self._reserve(lane, now_ms)
-            if came_from is not None and came_from is not blocker:
-                self._open_next(came_from)  # it had room, and this lane left it to another
+            if came_from is not None:
+                self._open_next(came_from)  # it had room, and may have some left
             if eager and blocker is None:
                 return lane
         return None
@@ -195,12 +212,15 @@ class Admission:
         for meter in lane.meters:
             if lane.key.mode is Mode.START:
                 meter.unstart()
+                meter.rings = False
             self._give_back(meter)
 
     def is_wanted(self, id: InvocationId) -> bool:
         """Whether somebody waits for a slot that this one has, and would not keep while it waits."""
         slot = self.slots.get(id)
-        return slot is not None and any(meter.blocked and meter.full and not meter.limit.hold for meter in slot.meters)
+        return slot is not None and any(
+            meter.full and not meter.limit.hold and meter.blocks_before(Mode.RESUME) for meter in slot.meters
+        )
 
     def _occupy(self, id: InvocationId, lane: Lane) -> None:
         kept = self.slots[id].meters if id in self.slots else ()
@@ -231,16 +251,19 @@ class Admission:
             self._unclaim(lane)  # a rate may take hours
         elif lane.bounced > PATIENCE:
             lane.claim()
-        heapq.heappush(meter.blocked, (lane.tag, next(self._numbers), lane))
+        heapq.heappush(meter.heap(lane.key.mode), (lane.tag, next(self._numbers), lane))
         self.contended = self.contended or meter.full
         if not meter.full and not meter.rings:
             meter.rings = True
             heapq.heappush(self._bells, (meter.opens_ms, next(self._numbers), meter))
 
     def _open_next(self, meter: Meter) -> None:
-        if meter.blocked and not meter.full:
-            _, _, lane = heapq.heappop(meter.blocked)
-            self._push_open(lane)
+        if meter.full:
+            return
+        heaps = [meter.going_on] if meter.rings else [meter.going_on, meter.starting]
+        first = min((heap for heap in heaps if heap), default=None)
+        if first is not None:
+            self._push_open(heapq.heappop(first)[-1])
 
     def _ring(self, now_ms: int) -> None:
         while self._bells and self._bells[0][0] <= now_ms:
@@ -283,10 +306,8 @@ class Admission:
             before.pop(invocation.id, None)
             self.recover(invocation)
         for id, slot in before.items():
-            kept = tuple(meter for meter in self._meters(slot.key._replace(mode=Mode.RESUME)) if meter.limit.hold)
-            for meter in kept:
-                meter.used += 1
-            self.slots[id] = Slot(slot.key, kept)
+            lane = self._lane(slot.key._replace(mode=Mode.RESUME))
+            self._recount(id, lane, lane.held)
 
     def resume_rate(self, path: Path, next_start_ms: float, now_ms: int) -> bool:
         """Go on where the last engine, or another limit, ended; whether a limit still asks for it."""

@@ -90,7 +90,7 @@ _RANKS = ("limit", "key", "handler", "service", "engine")
 class Meter:
     """What one path uses of the limit that counts for it."""
 
-    __slots__ = ("backlog", "blocked", "limit", "next_start_ms", "path", "queued", "rings", "used")
+    __slots__ = ("backlog", "going_on", "limit", "next_start_ms", "path", "queued", "rings", "starting", "used")
 
     def __init__(self, path: Path, limit: Limit) -> None:
         self.path, self.limit = path, limit
@@ -100,12 +100,14 @@ class Meter:
         """How many wait for their start."""
         self.next_start_ms = 0.0
         """When the next one would start, if starts came evenly (the theoretical arrival time of GCRA, ITU-T I.371)."""
-        self.blocked: list[tuple[float, int, Lane]] = []
-        """A heap of lanes that wait for this meter, the next one first."""
+        self.starting: list[tuple[float, int, Lane]] = []
+        """A heap of lanes that wait for this meter to start, the next one first."""
+        self.going_on: list[tuple[float, int, Lane]] = []
+        """Likewise of those that have started before: no rate holds them back."""
         self.queued = 0
         """How many lanes that wait for nothing but their turn count for it, too."""
         self.rings = False
-        """Whether somebody will look again when the next may start."""
+        """Whether the rate lets none start for now, and somebody will look again when it does."""
 
     @property
     def name(self) -> str:
@@ -114,6 +116,13 @@ class Meter:
     @property
     def full(self) -> bool:
         return self.limit.concurrency is not None and self.used >= self.limit.concurrency
+
+    def heap(self, mode: Mode) -> list[tuple[float, int, Lane]]:
+        return self.starting if mode is Mode.START else self.going_on
+
+    def blocks_before(self, mode: Mode) -> bool:
+        """Whether there are lanes that wait for it whose turn comes before that of a newcomer."""
+        return bool(self.going_on or (self.starting and (mode is Mode.START or not self.rings)))
 
     @property
     def opens_ms(self) -> float:
@@ -216,6 +225,11 @@ class Lane:
     @property
     def idle(self) -> bool:
         return not (self.waiting or self.pending or self.picked or self.placed or self.claims)
+
+    @property
+    def held(self) -> list[Meter]:
+        """Where a slot is kept from the start to the end."""
+        return [meter for meter in self.meters if meter.limit.hold]
 
     @property
     def stride(self) -> float:

@@ -233,7 +233,7 @@ class Ledger:
 
     def _admission_changed(self, resident: Resident, before: Invocation, after: Invocation) -> None:
         self.admission.changed_status(before, after)
-        if Status.RUNNING is before.status is not after.status or after.status is Status.COMPLETED:
+        if after.status is not Status.RUNNING:
             # While it runs it has all its slots, whatever its row says.
             holds = after.id in self.admission.slots
             if holds is not after.holds:

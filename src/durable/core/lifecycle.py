@@ -88,14 +88,11 @@ def waits_to_start(invocation: Invocation) -> bool:
 
 def recover(ledger: Ledger, resident: Resident, now_ms: int) -> None:
     """It was running when the last engine ended: it goes on, unless fewer may run by now."""
-    invocation, admission = resident.invocation, ledger.admission
-    counted = not admission.active or invocation.id in admission.slots
-    lane = None if counted else admission.lane_of(invocation.request, Mode.RESUME)
-    if lane is not None and any(meter.full for meter in lane.meters):
+    lane = ledger.admission.go_on(resident.invocation) if ledger.admission.active else None
+    if lane is None:
+        ledger.effects.append(Start(resident))
+    else:
         ledger.change(resident, status=Status.READY, lane=lane.text, modified_ms=now_ms)
-        return
-    count_slots(ledger, resident)
-    ledger.effects.append(Start(resident))
 
 
 def count_slots(ledger: Ledger, resident: Resident) -> None:

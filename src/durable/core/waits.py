@@ -199,7 +199,7 @@ def _limited(ledger: Ledger, invocation: Invocation, now_ms: int) -> Iterator[Re
             yield Reason(str(meter))
         elif key.mode is Mode.START and meter.opens_ms > now_ms:
             yield Reason(str(meter), math.ceil(meter.opens_ms))
-        elif meter.blocked:
+        elif meter.blocks_before(key.mode):
             yield Reason(f"others wait for {meter.name} too, and their turn is before its own")
     yield Reason(f"{0 if lane is None else lane.waiting} wait with the same limits, itself among them")
 

@@ -12,7 +12,7 @@ from durable.core.ids import InvocationId
 from durable.core.invocation import Status
 from durable.core.lanes import Lane, Meter
 from durable.errors import TerminalError
-from durable.flow import Limit, LimitSet, parse_pattern
+from durable.flow import Limit, LimitSet, parse_pattern, read_path
 from durable.runtime.errand import Errand
 from durable.runtime.kernel import Kernel
 
@@ -52,15 +52,14 @@ class Gatekeeper:
         self._apply()
         now_ms = kernel.clock.now_ms()
         for path, next_start_ms in flow.rates.items():
-            if next_start_ms <= now_ms or not admission.resume_rate(parse_pattern(path), next_start_ms, now_ms):
+            if next_start_ms <= now_ms or not admission.resume_rate(read_path(path), next_start_ms, now_ms):
                 kernel.ledger.commit.rates[path] = None
         for lane, status, waiting in flow.lanes:
             try:
                 admission.restore(lane, status, waiting)
             except ValueError:
                 log.critical("%d invocations stand in a lane that nothing is called: %r", waiting, lane)
-        if admission.active:
-            await self._count_holders()
+        await self._count_holders()
         kernel.act()
 
     def start(self) -> None:
