@@ -55,7 +55,8 @@ def story(failing: Scenario) -> str:
     """The smallest scenario that fails too, what happened in it, and how to see it again."""
     small = shrink(failing, lambda each: bool(simulate(each).violations))
     report = simulate(small)
-    given = [f"  {each}" for each in (*small.operations, *small.faults)]
+    given = [f"  {each}" for each in (*small.operations, *small.faults, *small.limits.changes)]
+    given += [f"  declared: {each}" for each in small.limits.deployments if any(small.limits.deployments)]
     again = f"  python -m tests.simulation {failing.seed}"
     return "\n".join(["shrunk to:", *given, "what happened:", *report.lines, *report.violations, "again:", again])
 

@@ -18,7 +18,7 @@ from durable.runtime.requests import Submission
 from tests.simulation.control import Control, id_of, is_forgotten
 from tests.simulation.linear import Done
 from tests.simulation.scenario import ABOUT, Operation
-from tests.simulation.services import Decision, Job, Plain, Register, Shelf, milliseconds
+from tests.simulation.services import Decision, Job, Plain, Register, Shelf, called, milliseconds
 
 if TYPE_CHECKING:
     from tests.simulation.host import Host
@@ -46,7 +46,9 @@ class Customer:
             raise LostError
         try:
             return task.result()
-        except TerminalError:
+        except TerminalError as error:
+            if error.status == 429:
+                raise LostError from error  # too many wait: it sends it again later
             raise
         except (DurableError, asyncio.CancelledError) as error:
             self.world.note(self.name, "was told", type(error).__name__)
@@ -103,7 +105,7 @@ class Customer:
 
     async def _request(self, kind: str, operation: Operation) -> None:
         handler: Any = Plain.work if kind == "plain" else Shelf.work
-        handler = handler.options(idempotency_key=operation.tag)
+        handler = called(handler, operation.tag, idempotency_key=operation.tag)
         arguments = ([] if kind == "plain" else [operation.key]) + [Job(operation.tag, operation.program)]
         id = id_of(operation)
         if kind in ("send", "later"):
@@ -132,7 +134,7 @@ class Customer:
 
     async def _decide(self, operation: Operation, round: int) -> None:
         tag, id = operation.tag, workflow(operation)
-        run = Decision.run.options(attach=True)
+        run = called(Decision.run, tag, attach=True)
         await self.insist(lambda engine: engine.send(run, tag, Job(tag, operation.program)), operation.timeout_ms)
         self.world.accepted(tag, id)
         for value in ("first", "second"):

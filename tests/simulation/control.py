@@ -28,7 +28,7 @@ class Control:
     async def do(self, verb: str) -> None:
         verbs: dict[str, Callable[[], Awaitable[object]]] = {
             "cancel": lambda: self._ask(lambda it: it.cancel()),
-            "kill": lambda: self._ask(lambda it: it.kill()),
+            "kill": self._kill,
             "resume": lambda: self._ask(lambda it: it.resume()),
             "pause": self._pause,
             "attach": self._attach,
@@ -38,7 +38,12 @@ class Control:
         }
         await verbs[verb]()
 
+    async def _kill(self) -> None:
+        self._world.turnstile.disturbed.add(self._operation.tag)
+        await self._ask(lambda it: it.kill())
+
     async def _pause(self) -> None:
+        self._world.turnstile.disturbed.add(self._operation.tag)
         await self._ask(lambda it: it.pause())
         await asyncio.sleep(0.2)
         await self._ask(lambda it: it.resume())

@@ -22,9 +22,11 @@ class SimulatedEngine(Engine):
             inactivity=timedelta(milliseconds=world.scenario.inactivity_ms),
             resident=world.scenario.resident,
             audit=timedelta(0),  # it would need a thread
+            limits=world.scenario.limits.declared(process.number),
         )
-        super().__init__(":memory:", Plain(world), Shelf(world), Register(), Decision(world), options=options)
+        super().__init__(":memory:", Plain(world), Shelf(world), Register(world), Decision(world), options=options)
         self._clock = SimulatedClock(world, process)
+        world.open(options.limits, self._clock.now_ms())
         self.store = FaultyStore(world, process, self._clock)
         self._make_store = lambda: self.store
         self._chance = world.chance("jitter").random

@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from tests.simulation.limits import Limits, limits
+
 Program = list[list[Any]]
 """What a handler does, command by command."""
 
@@ -54,6 +56,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     resident: int
     operations: tuple[Operation, ...]
     faults: tuple[Fault, ...]
+    limits: Limits = Limits()
     sqlite: bool = False
     """Otherwise the store is the one in memory."""
 
@@ -79,6 +82,7 @@ def scenario(seed: int, *, sqlite: bool | None = None) -> Scenario:
         resident=random.choice((1, 5, 10_000)),
         operations=tuple(operations),
         faults=(*(_fault(random) for _ in range(random.randint(2, 9))), *_jumps(random)),
+        limits=limits(seed),
         sqlite=random.random() < 0.2 if sqlite is None else sqlite,
     )
 

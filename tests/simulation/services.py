@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,8 @@ from durable import (
     gather,
     handler,
 )
+from tests.simulation.limits import priority, tenant
+from tests.simulation.rules import paths
 from tests.simulation.scenario import MAPPED
 
 if TYPE_CHECKING:
@@ -101,21 +104,24 @@ class Work:
 
     async def _other(self, tag: str, kind: str, key: str, program: list[list[Any]], delay_ms: int) -> str:
         if kind == "call":
-            return ",".join(await self.ctx.call(Shelf.work, key, Job(tag, program)))
+            return ",".join(await self.ctx.call(self._shelf(), key, Job(tag, program)))
         if kind == "twice":
             return await self._twice(tag, key, program)
         if kind == "map":
             jobs = [(key, Job(f"{tag}.{n}", program)) for n in range(MAPPED)]
-            return ",".join(",".join(each) for each in await self.ctx.map(Shelf.work, jobs, concurrency=2))
+            return ",".join(",".join(each) for each in await self.ctx.map(self._shelf(), jobs, concurrency=2))
         if delay_ms:
-            self.ctx.send_later(milliseconds(delay_ms), Shelf.work, key, Job(tag, program))
+            self.ctx.send_later(milliseconds(delay_ms), self._shelf(), key, Job(tag, program))
         else:
-            self.ctx.send(Shelf.work, key, Job(tag, program))
+            self.ctx.send(self._shelf(), key, Job(tag, program))
         return "sent"
+
+    def _shelf(self, **options: Any) -> Any:
+        return called(Shelf.work, self.tag, **options)
 
     async def _twice(self, tag: str, key: str, program: list[list[Any]]) -> str:
         """The second call meets the first one's invocation."""
-        work = Shelf.work.options(idempotency_key=tag)
+        work = self._shelf(idempotency_key=tag)
         first, second = self.ctx.call(work, key, Job(tag, program)), self.ctx.call(work, key, Job(tag, program))
         answers = await gather(first, second)
         if answers[0] != answers[1]:
@@ -123,20 +129,35 @@ class Work:
         return ",".join(answers[0])
 
 
+def called(handler: Any, tag: str, **options: Any) -> Any:
+    """As what has this tag calls it."""
+    return handler.options(limit_key=tenant(tag), priority=priority(tag), **options)
+
+
+def visit(world: World, ctx: Context, handler: str, job: Job, pool: str | None = None) -> AbstractContextManager[None]:
+    """Somebody is in a handler for as long as this lasts."""
+    service, name = handler.split("/")
+    whose = tenant(job.tag)
+    limit = f"{pool}/{whose}" if pool and whose else pool
+    there = paths(service, name, getattr(ctx, "key", None), limit)
+    return world.turnstile.visit(ctx.invocation_id, job.tag, there)
+
+
 LONG = timedelta(days=40_000)
 """Longer than any jump of the clock: what is forgotten, a client has purged."""
 
 
-class Plain(Service, retention=LONG):
+class Plain(Service, retention=LONG, limit="tenant"):
     def __init__(self, world: World) -> None:
         self.world = world
 
     @handler
     async def work(self, ctx: Context, job: Job) -> list[str]:
-        return await Work(self.world, ctx, job.tag).perform(job.program)
+        with visit(self.world, ctx, "Plain/work", job, "tenant"):
+            return await Work(self.world, ctx, job.tag).perform(job.program)
 
 
-class Shelf(VirtualObject, retention=LONG):
+class Shelf(VirtualObject, retention=LONG, limit="room"):
     log = State(list[str], default=list)
 
     def __init__(self, world: World) -> None:
@@ -144,6 +165,10 @@ class Shelf(VirtualObject, retention=LONG):
 
     @handler
     async def work(self, ctx: ObjectContext, job: Job) -> list[str]:
+        with visit(self.world, ctx, "Shelf/work", job, "room"):
+            return await self._work(ctx, job)
+
+    async def _work(self, ctx: ObjectContext, job: Job) -> list[str]:
         ctx.set(self.log, [*await ctx.get(self.log), f"+{job.tag}"])
         try:
             done = await Work(self.world, ctx, job.tag).perform(job.program)
@@ -163,6 +188,9 @@ class Register(VirtualObject, retention=LONG):
 
     value = State(int, default=int)
 
+    def __init__(self, world: World) -> None:
+        self.world = world
+
     @handler
     async def get(self, ctx: ObjectSharedContext) -> int:
         return await ctx.get(self.value)
@@ -173,10 +201,11 @@ class Register(VirtualObject, retention=LONG):
 
     @handler
     async def add(self, ctx: ObjectContext, by: int) -> int:
-        value = await ctx.get(self.value)
-        await ctx.sleep(timedelta(milliseconds=3))  # an attempt may be suspended here, and others wait meanwhile
-        ctx.set(self.value, value + by)
-        return value + by
+        with visit(self.world, ctx, "Register/add", Job("", [])):
+            value = await ctx.get(self.value)
+            await ctx.sleep(timedelta(milliseconds=3))  # an attempt may be suspended here, and others wait meanwhile
+            ctx.set(self.value, value + by)
+            return value + by
 
     @handler
     async def cas(self, ctx: ObjectContext, change: tuple[int, int]) -> bool:
@@ -193,9 +222,10 @@ class Decision(Workflow, retention=LONG):
     def __init__(self, world: World) -> None:
         self.world = world
 
-    @handler
+    @handler(limit="tenant")
     async def run(self, ctx: WorkflowContext, job: Job) -> list[str]:
-        return [*await Work(self.world, ctx, job.tag).perform(job.program), await ctx.promise(self.answer)]
+        with visit(self.world, ctx, "Decision/run", job, "tenant"):
+            return [*await Work(self.world, ctx, job.tag).perform(job.program), await ctx.promise(self.answer)]
 
     @handler
     async def decide(self, ctx: WorkflowSharedContext, answer: str) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
+from durable.flow import Limit
 from tests.simulation.scenario import Scenario
 
 T = TypeVar("T")
@@ -14,10 +15,28 @@ T = TypeVar("T")
 
 def shrink(scenario: Scenario, fails: Callable[[Scenario], bool]) -> Scenario:
     """Halves first, then single operations and faults."""
+    changes = _fewer(scenario.limits.changes, lambda left: fails(_with_limits(scenario, changes=left)))
+    scenario = _with_limits(scenario, changes=changes)
+    for n in range(len(scenario.limits.deployments)):
+        scenario = _fewer_declared(scenario, n, fails)
     faults = _fewer(scenario.faults, lambda left: fails(msgspec.structs.replace(scenario, faults=left)))
     scenario = msgspec.structs.replace(scenario, faults=faults)
     operations = _fewer(scenario.operations, lambda left: fails(msgspec.structs.replace(scenario, operations=left)))
     return msgspec.structs.replace(scenario, operations=operations)
+
+
+def _with_limits(scenario: Scenario, **fields: Any) -> Scenario:
+    return msgspec.structs.replace(scenario, limits=msgspec.structs.replace(scenario.limits, **fields))
+
+
+def _fewer_declared(scenario: Scenario, n: int, fails: Callable[[Scenario], bool]) -> Scenario:
+    left = _fewer(scenario.limits.deployments[n], lambda left: fails(_deployed(scenario, n, left)))
+    return _deployed(scenario, n, left)
+
+
+def _deployed(scenario: Scenario, n: int, declared: tuple[Limit, ...]) -> Scenario:
+    before = scenario.limits.deployments
+    return _with_limits(scenario, deployments=(*before[:n], declared, *before[n + 1 :]))
 
 
 def _fewer(items: tuple[T, ...], fails: Callable[[tuple[T, ...]], bool]) -> tuple[T, ...]:

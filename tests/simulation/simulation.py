@@ -19,6 +19,7 @@ from tests.simulation.audit import audit
 from tests.simulation.client import Customer
 from tests.simulation.host import Host
 from tests.simulation.loop import SimulatedLoop
+from tests.simulation.operator import Operator
 from tests.simulation.oracle import judge
 from tests.simulation.scenario import Scenario, scenario
 from tests.simulation.world import World
@@ -54,14 +55,18 @@ async def _simulate(world: World) -> Report:
     hosting, _ = loop.create_task(host.run()), loop.create_task(_answer(host))
     operator = loop.create_task(_resume(host))
     trouble = loop.create_task(host.trouble())
+    limiter = Operator(host)
+    changing = loop.create_task(limiter.work(what.limits.changes))
     clients = [
         loop.create_task(Customer(host, f"client {client}").work(list(operations)))
         for client, operations in groupby(what.operations, lambda each: each.client)
     ]
-    await _first(_all_of([*clients, trouble]), world.broken.wait())
+    await _first(_all_of([*clients, trouble, changing]), world.broken.wait())
     if not world.violations and (left := [each for each in clients if not each.done()]):
         world.violated(f"{len(left)} clients never got an answer")
     await _rest(world)
+    if not world.violations:
+        await limiter.conclude()
     operator.cancel()
     host.shut()
     await asyncio.wait([hosting], timeout=60)

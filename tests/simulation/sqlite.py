@@ -86,6 +86,10 @@ def _both(connection: sqlite3.Connection, disk: MemoryDisk) -> Iterator[tuple[st
     journals = {row.n: rows.read_journal(row.n, 0, ask(QUERIES["journal"], row.n)) for row in found}
     yield "journals", journals, {n: disk.journal(n) for n in disk.invocations}
     state = {(service, key, name): value for service, key, name, value in ask(f"SELECT {_NAME}, value FROM state")}
+    limits = rows.read_limits(ask("SELECT pattern, body, crc FROM flow_limit"))
+    yield "limits", {limit.pattern: limit for limit in limits}, disk.limits
+    yield "rates", dict(ask("SELECT path, next_start_us FROM rate")), _in_us(disk.rates)
+    yield "schedules", dict(ask("SELECT id, schedule FROM schedule")), disk.schedules
     yield "states", state, disk.state
     yield "promises", {tuple(row) for row in ask(f"SELECT {_NAME} FROM promise")}, set(disk.promises)
     yield "timers", {Timer(*row) for row in ask("SELECT due_ms, n, completion FROM timer")}, disk.timers
@@ -93,6 +97,10 @@ def _both(connection: sqlite3.Connection, disk: MemoryDisk) -> Iterator[tuple[st
     yield "waiters", {(InvocationId(id), _caller(*rest)) for id, *rest in waiters}, disk.waiters
     listeners = {(*row[:3], _caller(*row[3:])) for row in ask(f"SELECT {_NAME}, caller, completion FROM listener")}
     yield "listeners", listeners, disk.listeners
+
+
+def _in_us(rates: dict[str, float]) -> dict[str, int]:
+    return {path: round(next_start_ms * 1000) for path, next_start_ms in rates.items()}
 
 
 def _caller(id: bytes, completion: int) -> Caller:

@@ -42,6 +42,7 @@ class FaultyStore:
         fault = self._world.commit_faults.get(number)
         kind = fault.kind if fault else ""
         self._world.note("commit", number, kind)
+        self._world.tempo.take(self._clock.now_ms())
         await self._hop()
         if kind == "disk full":
             raise DiskFullError("the disk is full")
@@ -101,6 +102,10 @@ class FaultyStore:
             await self._inner.kill(InjectedError("killed"))
 
     async def _read(self, read: Callable[[], Awaitable[T]]) -> T:
+        with self._world.reads(self._clock.now_ms()):
+            return await self._read_now(read)
+
+    async def _read_now(self, read: Callable[[], Awaitable[T]]) -> T:
         number = self._world.next_read()
         fault = self._world.read_faults.get(number)
         if fault is not None:

@@ -12,9 +12,10 @@ import pytest
 
 from durable import engine
 from durable.core import control, lifecycle
+from durable.core.admission import Admission
 from durable.core.entries import Completed, Signalled
 from durable.core.ids import InvocationId
-from durable.core.invocation import Kind
+from durable.core.invocation import Flow, Kind
 from durable.core.keylock import KeyLock
 from durable.core.lanes import Mode
 from durable.core.ledger import Ledger, Resident, Rule
@@ -24,6 +25,7 @@ from durable.errors import StoreError
 from durable.machine import Machine
 from durable.replacement import REPLACE_STATE, Replacement, StateReplacer
 from durable.runtime import outside
+from durable.runtime.gatekeeper import Gatekeeper
 from durable.runtime.invoker import Invoker
 from durable.runtime.residency import Residency
 from durable.runtime.writer import Writer
@@ -250,6 +252,56 @@ def recover_only_what_a_finished_recovery_left(patch: pytest.MonkeyPatch) -> Non
     patch.setattr(MemoryStore, "running", once)
 
 
+def lose_a_slot_on_suspension(patch: pytest.MonkeyPatch) -> None:
+    release = Admission._release
+
+    def lose(self: Admission, id: InvocationId, *, keep: bool) -> None:
+        if keep:
+            self.slots.pop(id, None)
+        release(self, id, keep=keep)
+
+    patch.setattr(Admission, "_release", lose)
+
+
+def tell_nobody_that_a_slot_is_free(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Admission, "_open_next", lambda self, meter: None)
+
+
+def give_slots_again_after_a_restart(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Admission, "recover", lambda self, invocation: None)
+
+
+def forget_at_a_restart(what: str) -> Plant:
+    def plant(patch: pytest.MonkeyPatch) -> None:
+        flow = MemoryStore.flow
+
+        async def forget(self: MemoryStore) -> Flow:
+            return msgspec.structs.replace(await flow(self), **{what: type(getattr(await flow(self), what))()})
+
+        patch.setattr(MemoryStore, "flow", forget)
+
+    plant.__name__ = f"forget_{what}_at_a_restart"
+    return plant
+
+
+def forget_holds_at_a_restart(patch: pytest.MonkeyPatch) -> None:
+    async def nobody(self: MemoryStore, *, after: int, limit: int) -> list[Any]:
+        return []
+
+    patch.setattr(MemoryStore, "holders", nobody)
+
+
+def let_in_who_waits_before_who_ran_is_counted(patch: pytest.MonkeyPatch) -> None:
+    open = Gatekeeper.open
+
+    async def hurry(self: Gatekeeper) -> None:
+        await open(self)
+        self._kernel.ledger.admission.opening = False
+        self.arm()
+
+    patch.setattr(Gatekeeper, "open", hurry)
+
+
 PLANTS: list[Plant] = [
     acknowledge_before_the_commit,
     begin_a_step_before_its_commit,
@@ -274,6 +326,13 @@ PLANTS: list[Plant] = [
     stop_timers_while_the_disk_is_full,
     take_for_absent_what_was_not_read,
     recover_only_what_a_finished_recovery_left,
+    lose_a_slot_on_suspension,
+    tell_nobody_that_a_slot_is_free,
+    give_slots_again_after_a_restart,
+    forget_at_a_restart("limits"),
+    forget_at_a_restart("rates"),
+    forget_holds_at_a_restart,
+    let_in_who_waits_before_who_ran_is_counted,
 ]
 
 
@@ -281,6 +340,8 @@ SQL_PLANTS = {
     "purge_journal": "DELETE FROM journal WHERE n = ? AND 0",
     "set_timer": "INSERT OR REPLACE INTO timer SELECT * FROM (SELECT ? AS due, ? AS n, ? AS completion) WHERE due % 3",
     "remove_waiter": "DELETE FROM waiter WHERE id = ? AND caller = ? AND completion = ? AND 0",
+    "set_rate": "INSERT OR IGNORE INTO rate (path, next_start_us, crc) VALUES (?, ?, ?)",
+    "remove_limit": "DELETE FROM flow_limit WHERE pattern = ? AND 0",
     "running": "SELECT n, id FROM invocation WHERE status = 'running' AND n > ? + 1 ORDER BY n LIMIT ?",
 }
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from random import Random
@@ -11,14 +13,18 @@ from typing import Any
 
 from durable.core.entries import Completed, Run
 from durable.core.ids import read_invocation
-from durable.core.invocation import Commit, Invocation
+from durable.core.invocation import Commit, Invocation, Status
 from durable.core.outcome import Outcome
+from durable.flow import Limit
 from durable.runtime.clock import SystemClock
 from durable.store.memory import MemoryDisk
 from durable.testing.clock import EPOCH_MS
 from tests.simulation.linear import Done
 from tests.simulation.loop import PROCESS, Process
+from tests.simulation.rules import Rules
 from tests.simulation.scenario import COMMIT_FAULTS, DEATH_IN_OPEN, HOUR, READ_FAULTS, REPEATED_FAULTS, Fault, Scenario
+from tests.simulation.tempo import Tempo
+from tests.simulation.turnstile import Turnstile
 
 
 class World:
@@ -28,6 +34,7 @@ class World:
         """Where everything is written if SQLite is the store; ``disk`` then has the same."""
         self.disk = MemoryDisk(secret=bytes(32))
         self.offset_ms = self._furthest_ms = 0
+        self.jumped_at = 0.0
         self.violations: list[str] = []
         self.broken = asyncio.Event()
         self.counts: Counter[str] = Counter()
@@ -49,6 +56,14 @@ class World:
         self.read_faults = _numbered(scenario.faults, READ_FAULTS)
         self.deaths = {fault.at: fault.by for fault in scenario.faults if fault.kind == DEATH_IN_OPEN}
         """At which call of the store a process dies, by the number of the process."""
+        self.reading = 0
+        """How many reads of the store are under way."""
+        self.read_at = 0.0
+        """When the last one ended."""
+        self.reading_since_ms = 0
+        """When the first of those began that came one upon the other, by the engine's clock."""
+        self.rules = Rules()
+        self.turnstile, self.tempo = Turnstile(self, self.rules), Tempo(self, self.rules)
         self._chances: dict[str, Random] = {}
         self._events = 0
 
@@ -66,6 +81,7 @@ class World:
 
     def jump(self, by_ms: int) -> None:
         self.offset_ms += by_ms
+        self.jumped_at = asyncio.get_running_loop().time()
         self._furthest_ms = max(self._furthest_ms, self.offset_ms)
         self.counts["jumps"] += 1
 
@@ -73,6 +89,7 @@ class World:
         """Nobody simulates the years until what was asked for on the wrong date comes due."""
         if self._furthest_ms - self.offset_ms > HOUR:
             self.offset_ms = self._furthest_ms
+            self.jumped_at = asyncio.get_running_loop().time()
 
     def event(self) -> int:
         self._events += 1
@@ -99,6 +116,36 @@ class World:
     def committed(self, commit: Commit) -> None:
         for n in commit.purged:
             self.outcomes.pop(n, None)
+        self.tempo.committed(commit)
+        rows = (*commit.accepted.values(), *commit.changed.values())
+        self.turnstile.committed(rows)
+        self.counts["ready"] += sum(row.status is Status.READY for row in rows)
+
+    # -- limits
+
+    def open(self, limits: tuple[Limit, ...], now_ms: int) -> None:
+        """A process begins, with code that declares these."""
+        self.turnstile.open(limits)
+        self.tempo.open(now_ms)
+
+    @contextmanager
+    def reads(self, now_ms: int) -> Iterator[None]:
+        if not self.reading and self.read_at + 0.25 < asyncio.get_running_loop().time():
+            self.reading_since_ms = now_ms
+        self.reading += 1
+        try:
+            yield
+        finally:
+            self.reading -= 1
+            self.read_at = asyncio.get_running_loop().time()
+
+    def begin_change(self, pattern: str, limit: Limit | None) -> None:
+        self.turnstile.begin_change(pattern, limit)
+        self.tempo.review()
+
+    def end_change(self) -> None:
+        self.turnstile.end_change()
+        self.tempo.review()
 
     # -- what handlers do to the outside
 
