@@ -35,7 +35,7 @@ from durable.testing import TestEngine
 from tests.fakes import FakeMachine
 
 UNKNOWN = write_invocation(InvocationId(bytes(16)))
-NOT_FOUND = f"^invocation {UNKNOWN} not found: it was never accepted here, or its retention is over$"
+NOT_FOUND = f"^invocation {UNKNOWN} not found: it was never accepted here, or is forgotten: purged, .*, or past its"
 
 
 class Greeter(Service):

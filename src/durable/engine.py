@@ -79,11 +79,13 @@ class Engine(Client):
         await running.open(self._options, self._entropy)
         if self._on_step is not None:
             running.invoker.on_step = self._on_step
-        self._running = running  # before recovery: a step that goes on may call its own engine
         try:
+            await running.gatekeeper.open()  # before anybody can ask for anything
+            self._running = running  # before recovery: a step that goes on may call its own engine
             await running.recover(self._declared)
         except BaseException:
-            await self.__aexit__()
+            self._running = None
+            await running.close()
             raise
         return self
 
@@ -186,16 +188,16 @@ class _Running:
         self._on_stop = on_engine_stop.get()
 
     async def open(self, options: Options, entropy: Callable[[int], bytes]) -> None:
+        served = serve(self._bound, self._of_objects)
+        check_served(options.limits, self._bound, served)
+        declared = declared_limits((each.handler for each in self._bound.values()), options.limits)
         try:
             opened = await self._store.open()
             self.restored_ms = opened.restored_ms
-            served = serve(self._bound, self._of_objects)
             self.kernel = Kernel(self._store, self._clock, directory(served), opened, options.resident)
             self.invoker = Invoker(self.kernel, runnables(served), self._chance, options)
             self.invoker.entropy = entropy
             self.timekeeper = Timekeeper(self.kernel)
-            check_served(options.limits, self._bound, served)
-            declared = declared_limits((each.handler for each in self._bound.values()), options.limits)
             self.gatekeeper = Gatekeeper(self.kernel, declared, lambda: self.invoker.attempts, self.invoker.suspend)
             self.kernel.on_room = self.gatekeeper.arm
             self.outside = Outside(self.kernel, self.invoker.new_id, shown(self._bound), version=options.version)
@@ -251,7 +253,6 @@ class _Running:
 
     async def recover(self, declared: Sequence[Definition]) -> None:
         """Start what was under way when the last engine ended, and what was due meanwhile."""
-        await self.gatekeeper.open()
         await self.recovery.judge()
         await self.timekeeper.refill()
         await self.recovery.start()

@@ -67,7 +67,10 @@ class InvocationNotFoundError(TerminalError):
 
     @classmethod
     def of(cls, id: str) -> InvocationNotFoundError:
-        return cls(f"invocation {id} not found: it was never accepted here, or its retention is over")
+        return cls(
+            f"invocation {id} not found: it was never accepted here, or is forgotten: purged, cancelled before its "
+            "start, or past its retention"
+        )
 
 
 class InvocationNotReadyError(TerminalError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from datetime import timedelta
 from typing import Literal, TypeGuard, get_args
@@ -171,8 +172,7 @@ def check_limits(limits: tuple[Limit, ...]) -> None:
     _check_type(limits, tuple, "limits are a tuple of Limit")
     for limit in limits:
         _check_type(limit, Limit, "limits are a tuple of Limit")
-    patterns = [limit.pattern for limit in limits]
-    twice = next((pattern for pattern in patterns if patterns.count(pattern) > 1), None)
+    twice = next((pattern for pattern, n in Counter(limit.pattern for limit in limits).items() if n > 1), None)
     if twice is not None:
         raise ValueError(f"two limits are for {twice}; make them one")
 
@@ -222,8 +222,9 @@ class LimitSet:
     def __init__(self, limits: Iterable[Limit] = ()) -> None:
         self.by_pattern = {parse_pattern(limit.pattern): limit for limit in limits}
         self._keyed = {parts[1] for parts in self.by_pattern if parts[0] == "key"}
+        general = (parts for parts in self.by_pattern if "*" in parts)
         # Most specific first: False sorts before True.
-        self._ranked = sorted(self.by_pattern, key=lambda parts: [part == "*" for part in parts])
+        self._ranked = sorted(general, key=lambda parts: [part == "*" for part in parts])
 
     def __bool__(self) -> bool:
         return bool(self.by_pattern)

@@ -353,6 +353,31 @@ def test_another_limit_forgets_no_rate() -> None:
     assert send(after, "a").invocation.status is Status.READY
 
 
+def test_a_limit_without_a_rate_forgets_none() -> None:
+    rate = Limit("service/Mail", rate=Rate(1, timedelta(hours=1)))
+    ledger = a_ledger(rate)
+    complete(ledger, send(ledger, "a"))
+    assert ledger.admission.replace(LimitSet([Limit("service/Mail", concurrency=0)]), (), NOW) == []
+    ledger.admission.replace(LimitSet([rate]), (), NOW)
+
+    assert send(ledger, "a").invocation.status is Status.READY
+    assert ledger.admission.replace(LimitSet(), (), NOW) == [("service", "Mail")]
+
+
+def test_who_was_picked_before_there_was_a_rate_counts_for_it() -> None:
+    ledger = a_ledger(Limit("service/Mail", concurrency=0))
+    first, second = send(ledger, "a"), send(ledger, "a")
+    ledger.admission.replace(LimitSet(), (), NOW)
+    lane = ledger.admission.pick(NOW)
+    assert lane is not None
+    ledger.admission.replace(LimitSet([Limit("service/Mail", rate=Rate(1, timedelta(hours=1)))]), (), NOW)
+    lane.line.pop()
+    lifecycle.let_in(ledger, first, lane, NOW)
+
+    assert let_in(ledger, NOW + 3_599_999) == []
+    assert let_in(ledger, NOW + 3_600_000) == [second]
+
+
 def test_limits_that_change_all_the_time_starve_nobody() -> None:
     ledger = a_ledger(Limit("engine", concurrency=1))
     send(ledger, "a")
@@ -656,7 +681,6 @@ def test_a_rate_goes_on_where_the_last_engine_was_if_it_still_holds() -> None:
 
     assert ledger.admission.resume_rate(parse_pattern("service/Mail"), NOW + 500, NOW)
     assert not ledger.admission.resume_rate(parse_pattern("service/Cart"), NOW + 500, NOW)
-    assert not ledger.admission.resume_rate(parse_pattern("engine"), NOW + 500, NOW)
 
     waiting = send(ledger, "a")
     assert let_in(ledger, NOW + 499) == []

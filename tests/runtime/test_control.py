@@ -12,7 +12,7 @@ from durable.testing import TestEngine
 from tests.runtime.flows import Approval, Counter
 
 HOUR = timedelta(hours=1)
-FORGOTTEN = "it was never accepted here, or its retention is over"
+FORGOTTEN = "it was never accepted here, or is forgotten: purged, cancelled before its start, or past its retention"
 SUSPENDING = Options(inactivity=timedelta(0))
 
 

@@ -7,7 +7,7 @@ import random
 import re
 import sys
 from collections import Counter
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -140,7 +140,10 @@ async def test_calls_under_one_limit_do_not_wait_for_each_other_for_ever() -> No
     [
         ("service/Wrok", "no service of this engine; there are: Declared, Line, Work"),
         ("key/Lien/x", "no service of this engine; there are: Declared, Line, Work"),
-        ("handler/Work/dew", "no handler of this engine; there are: Declared/narrow, Declared/slow, Line/add, Line/share"),
+        (
+            "handler/Work/dew",
+            "no handler of this engine; there are: Declared/narrow, Declared/slow",
+        ),
         ("handler/*/dew", "no handler of this engine"),
         ("limit/tenants/*", "no named limit, see @handler(limit=...) of this engine; there are: tenant"),
     ],
@@ -306,30 +309,53 @@ async def test_a_smaller_limit_holds_for_what_is_recovered() -> None:
                 assert (sorted(ran), watch.seen > 0) == (list("01234"), True)
 
 
-async def test_who_ran_and_who_held_is_counted_before_anybody_is_let_in() -> None:
-    """Everything of a crash at once: some run, some hold, some wait, and a suspect is tried."""
+@pytest.mark.parametrize("deaths", [1, 2])
+async def test_who_ran_and_who_held_is_counted_before_anybody_is_let_in(deaths: int) -> None:
+    """Everything of a crash at once: some run, some hold, some wait; after two deaths those who ran are tried first."""
     limits = (Limit("handler/Work/wait", concurrency=2, hold=True), Limit("handler/Work/pass_gate", concurrency=1))
-    with suppress(EngineStoppedError):
-        async with an_engine(*limits) as dead:
-            waits = [await dead.send(Work.wait, "") for _ in range(4)]
-            await dead.settle()
-            passes = [await dead.send(Work.pass_gate, str(number)) for number in range(3)]
-            ids = [each.id for each in (*waits, *passes)]
-            before = [await dead.invocation(id).status() for id in ids]
-            assert before == ["running", "running", "ready", "ready", "running", "ready", "ready"]
-            async with an_engine(*limits, after=dead) as engine:
-                watch = Watch(engine, *limits)
-                assert [await engine.invocation(id).status() for id in ids] == before
-                assert {use.path: use.running for use in engine.limits.usage()} == {
-                    "handler/Work/wait": 2, "handler/Work/pass_gate": 1,
-                }  # fmt: skip
-                gate.set()
-                for id in ids[:4]:
-                    await engine.invocation(id).signal("go", "on")
-                await engine.settle()
-                assert (ran, {await engine.invocation(id).status() for id in ids}) == (list("012"), {"completed"})
-                assert watch.seen
-                assert (await engine.audit()).clean
+    async with AsyncExitStack() as dead:
+        engine = await an_engine_that_dies(dead, *limits)
+        sent = [await engine.send(Work.wait, "") for _ in range(4)]
+        await engine.settle()
+        passes = [await engine.send(Work.pass_gate, str(number)) for number in range(3)]
+        ids = [each.id for each in (*sent, *passes)]
+        before = [await engine.invocation(id).status() for id in ids]
+        assert before == ["running", "running", "ready", "ready", "running", "ready", "ready"]
+        for _ in range(1, deaths):
+            engine = await an_engine_that_dies(dead, *limits, after=engine)
+            assert [await engine.invocation(id).status() for id in ids] == before
+        gate.set()  # so that a trial is soon over
+        async with an_engine(*limits, after=engine) as engine:
+            watch = Watch(engine, *limits)
+            used = {use.path: use.running for use in engine.limits.usage()}
+            assert used == {"handler/Work/wait": 2, "handler/Work/pass_gate": 1}
+            for id in ids[:4]:
+                await engine.invocation(id).signal("go", "on")
+            await engine.settle()
+            assert (ran, {await engine.invocation(id).status() for id in ids}) == (list("012"), {"completed"})
+            assert watch.seen
+            assert (await engine.audit()).clean
+
+
+async def an_engine_that_dies(dead: AsyncExitStack, *limits: Limit, after: TestEngine | None = None) -> TestEngine:
+    """Another one takes its file, while its handlers are under way."""
+    dead.push(lambda error, *_: error is None or error is EngineStoppedError)
+    return await dead.enter_async_context(an_engine(*limits, after=after))
+
+
+async def test_a_slot_that_is_kept_for_who_has_ended_is_a_finding(tmp_path: Path) -> None:
+    limit = Limit("handler/Work/wait", concurrency=1, hold=True)
+    async with OnSQLite(tmp_path / "db", limit) as engine:
+        first = await engine.send(Work.wait, "")
+        await engine.settle()
+        assert (await Engine.audit(engine)).clean
+        slots = engine._open.kernel.ledger.admission.slots
+        (slot,) = slots.items()
+        await first.kill()
+        slots.update([slot])
+
+        (_, ended) = (await Engine.audit(engine)).findings
+        assert str(ended) == f"I8 limits: invocation {slot[0].hex()} has ended, and has slots"
 
 
 async def test_a_slot_that_is_held_is_held_in_the_next_life_too() -> None:
@@ -426,7 +452,7 @@ async def test_a_long_line_is_on_the_disk_and_is_let_in_in_order(tmp_path: Path)
 
     async with OnSQLite(tmp_path / "db", closed, after=engine) as engine:
         assert ran == []
-        assert Engine.audit
+        assert (await Engine.audit(engine)).clean
         await engine.limits.put(Limit("handler/Work/do", concurrency=1))
         await engine.settle()
 

@@ -52,7 +52,9 @@ counts = st.integers(0, 3)
 suspects = st.builds(
     Suspect, n=numbers, deaths=st.just(3), alone=counts, position=counts, survived_ms=counts, epoch=counts, trial=counts
 )
-limits = st.builds(Limit, st.sampled_from(PATTERNS), concurrency=st.none() | counts, hold=st.booleans())
+limits = st.builds(Limit, st.sampled_from(PATTERNS), concurrency=counts, hold=st.booleans()) | st.builds(
+    Limit, st.sampled_from(PATTERNS), queue=st.none() | counts
+)
 starts = st.sampled_from([0.0, 0.5, 1_700_000_000_000.125])
 schedules = st.builds(scheduled, st.sampled_from(SCHEDULES), st.booleans())
 targets = st.fixed_dictionaries({"kind": st.sampled_from(Kind), "key": st.sampled_from(KEYS)})

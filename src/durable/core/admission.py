@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count
 
 from durable.core.ids import InvocationId
 from durable.core.invocation import Invocation, Request, Status
-from durable.core.lanes import Lane, LaneKey, Meter, Mode
+from durable.core.lanes import PAGE, Lane, LaneKey, Meter, Mode
 from durable.core.slots import Slot, imbalance
+from durable.core.window import Window
 from durable.flow import LimitSet, Path
 
 PATIENCE = 8
@@ -66,6 +67,8 @@ class Admission:
 
     def full(self, request: Request, now_ms: int, *, key_free: bool) -> Meter | None:
         """Who has no room for another one that waits, if this one would have to."""
+        if self.opening:
+            return None  # nobody knows yet
         lane = self.lane_of(request, Mode.START)
         bounds = (
             meter for meter in lane.meters if meter.limit.queue is not None and meter.backlog >= meter.limit.queue
@@ -282,23 +285,31 @@ class Admission:
 
         Returns of which paths the rate counts no more.
         """
-        starts = {path: meter.next_start_ms for path, meter in self.meters.items() if meter.next_start_ms > now_ms}
+        before = self.meters
         self.limits, self.active = limits, self.active or bool(limits)
         if not self.active:
             return []
         self.meters, self._open, self._bells = {}, [], []
+        starts = {path: meter.next_start_ms for path, meter in before.items() if meter.next_start_ms > now_ms}
         ended = [path for path, next_ms in starts.items() if not self.resume_rate(path, next_ms, now_ms)]
         for lane in self.lanes.values():
             lane.meters = sorted(self._meters(lane.key), key=lambda meter: meter.order)
             lane.placed, lane.last_blocker, lane.claims = False, None, 0
             lane.add_backlog(lane.waiting + lane.pending)
-            for meter in lane.meters:
-                meter.used += lane.picked
+            self._count_picked(lane, before, now_ms)
         self._count_slots(running)
         for lane in self.lanes.values():
             if lane.eager:
                 self._push_open(lane)  # its turn stays what it was
         return ended
+
+    def _count_picked(self, lane: Lane, before: Mapping[Path, Meter], now_ms: int) -> None:
+        for meter in lane.meters:
+            meter.used += lane.picked
+            rated = meter.path in before and before[meter.path].limit.rate is not None
+            if lane.key.mode is Mode.START and not rated:
+                for _ in range(lane.picked):
+                    meter.start(now_ms)
 
     def _count_slots(self, running: Iterable[Invocation]) -> None:
         before, self.slots = self.slots, {}
@@ -310,9 +321,9 @@ class Admission:
             self._recount(id, lane, lane.held)
 
     def resume_rate(self, path: Path, next_start_ms: float, now_ms: int) -> bool:
-        """Go on where the last engine, or another limit, ended; whether a limit still asks for it."""
+        """Go on where the last engine, or another limit, ended; whether there is a limit that may ask for it."""
         limit = self.limits.of(path)
-        if limit is None or limit.rate is None:
+        if limit is None:
             return False
         self.meters.setdefault(path, Meter(path, limit)).resume(next_start_ms, now_ms)
         return True
@@ -322,7 +333,8 @@ class Admission:
         key = LaneKey.read(text)
         lane = self.lanes.get(key)
         if lane is None:
-            lane = self.lanes[key] = Lane(key, list(self._meters(key)), stored=True)
+            lane = self.lanes[key] = Lane(key, list(self._meters(key)))
+        lane.line = Window(PAGE, horizon=0)
         lane.add_backlog(waiting)
         if status is Status.PENDING:
             lane.pending += waiting

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 from enum import StrEnum
+from math import inf
 from typing import NamedTuple
 from zlib import crc32
 
@@ -144,8 +145,8 @@ class Meter:
     def resume(self, next_start_ms: float, now_ms: int) -> None:
         """Go on where another meter of the path was, or its clock, which may have been ahead of this one."""
         rate = self.limit.rate
-        if rate is not None:
-            self.next_start_ms = min(next_start_ms, now_ms + rate.burst * rate.apart_ms)
+        latest_ms = inf if rate is None else now_ms + rate.burst * rate.apart_ms
+        self.next_start_ms = min(next_start_ms, latest_ms)
 
     def wait(self) -> timedelta:
         """About how long until a place in the line is free."""
@@ -154,7 +155,8 @@ class Meter:
 
     @property
     def refusal(self) -> str:
-        return f"{self.name} lets {self.limit.queue} wait, and {self.backlog} do: send it again later{self._rule}"
+        said = f"{self.limit.queue} wait, and {self.backlog} do" if self.limit.queue else "nobody wait"
+        return f"{self.name} lets {said}: send it again later{self._rule}"
 
     @property
     def _rule(self) -> str:
@@ -195,7 +197,7 @@ class Lane:
         "waiting",
     )
 
-    def __init__(self, key: LaneKey, meters: list[Meter], *, stored: bool = False) -> None:
+    def __init__(self, key: LaneKey, meters: list[Meter]) -> None:
         self.key, self.text = key, key.write()
         self.meters = sorted(meters, key=lambda meter: meter.order)
         """Where each of them takes a slot."""
@@ -203,7 +205,7 @@ class Lane:
         """At how many of them, from the first, one is taken for the next."""
         self.bounced = 0
         """How often it was sent from one full meter to another since one was let in."""
-        self.line = Window[int](PAGE, horizon=0 if stored else None)
+        self.line = Window[int](PAGE)
         """Numbers and ids, also of some that have left."""
         self.waiting = 0
         """How many stand in it, also on the disk."""

@@ -53,9 +53,13 @@ class Auditor:
             return audit(path, overdue_ms=late, thorough=False, rest=rest)
 
         found = await self._beside.run(look)
-        found = msgspec.structs.replace(found, findings=(*found.findings, *self.imbalance()))
+        found = msgspec.structs.replace(found, findings=(*found.findings, *await self.slots()))
         self._tell(found)
         return found
+
+    async def slots(self) -> list[Finding]:
+        """I8 of limits: those that are counted are of who runs or holds."""
+        return [*self.imbalance(), *await self._forgotten()]
 
     def imbalance(self) -> list[Finding]:
         """I8 of limits, in memory: a slot that is lost keeps others out for ever."""
@@ -63,6 +67,21 @@ class Auditor:
         invocations = (resident.invocation for resident in ledger.invocations.values())
         running = [invocation for invocation in invocations if invocation.status is Status.RUNNING]
         return [Finding("I8", "limits", what) for what in ledger.admission.imbalance(running)]
+
+    async def _forgotten(self) -> list[Finding]:
+        """Slots that are kept for who has ended: nobody would ever give them back."""
+        kernel, after = self._kernel, 0
+        kept, slots = set(kernel.ledger.admission.slots), kernel.ledger.admission.slots
+        while kept and (page := await kernel.store.holders(after=after, limit=_PAGE)):
+            after = page[-1][0]
+            kept.difference_update(id for _, id in page)
+        found = list[Finding]()
+        for id in kept:
+            async with kernel.residency.hold_one(id):
+                resident = kernel.ledger.find(id)
+                if id in slots and (resident is None or resident.invocation.status is Status.COMPLETED):
+                    found.append(Finding("I8", "limits", f"invocation {id.hex()} has ended, and has slots"))
+        return found
 
     def _late(self) -> int | None:
         """Before when whatever is due must have happened; that of before the engine was opened takes a while."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Protocol
 
 from durable.core import lifecycle
@@ -123,7 +122,7 @@ class Gatekeeper:
         while page := await kernel.store.holders(after=last, limit=PAGE):
             last = page[-1][0]
             for _, id in page:
-                async with kernel.residency.hold(partial(_one, id)):
+                async with kernel.residency.hold_one(id):
                     resident = kernel.ledger.find(id)
                     if resident is not None:
                         kernel.ledger.admission.recover(resident.invocation)
@@ -182,7 +181,3 @@ class Gatekeeper:
         for path in kernel.ledger.admission.prune(kernel.clock.now_ms()):
             kernel.ledger.commit.rates["/".join(path)] = None
         kernel.act()
-
-
-def _one(id: InvocationId) -> tuple[InvocationId]:
-    return (id,)

@@ -138,7 +138,7 @@ class Recovery:
                 await held.enter_async_context(self._kernel.residency.hold(partial(self._id_of, each)))
             for each in group:
                 resident = self._kernel.ledger.find(self._ids[each.n])
-                if resident is not None:
+                if resident is not None and resident.invocation.status is Status.RUNNING:
                     self._watched[each.n] = _Watched(_put(each, FREE), resident, len(resident.entries))
                     self._arm_timers(resident)
                     lifecycle.count_slots(self._kernel.ledger, resident)

@@ -48,6 +48,9 @@ class Residency:
         """
         return Hold(self, needs)
 
+    def hold_one(self, needed: Needed) -> Hold:
+        return self.hold(lambda: (needed,))
+
     async def load_missing(self, wanted: Iterable[Needed]) -> None:
         loads = [self._load(each) for each in wanted if not self._resident(each)]
         if loads:
@@ -145,8 +148,16 @@ class Residency:
 
 
 def _drop(residents: dict[K, V], durable: int, pins: Container[object]) -> None:
-    for needed in [key for key, held in residents.items() if held.number <= durable and key not in pins]:
-        del residents[needed]
+    unneeded = [
+        key for key, held in residents.items() if held.number <= durable and key not in pins and not _runs(held)
+    ]
+    for each in unneeded:
+        del residents[each]
+
+
+def _runs(held: Resident | Instance) -> bool:
+    """Its attempt pins it, or is about to."""
+    return isinstance(held, Resident) and held.invocation.status is Status.RUNNING
 
 
 class Hold:

@@ -66,7 +66,7 @@ class TestEngine(Engine):
     async def audit(self) -> Audit:
         """What is not as it must be on its disk, or in its count of slots; also of one that has died, or is closed."""
         found = audit_disk(self.disk)
-        slots = () if self._running is None or self.door.stopped else self._running.auditor.imbalance()
+        slots = () if self._running is None or self.door.stopped else await self._running.auditor.slots()
         return msgspec.structs.replace(found, findings=(*found.findings, *slots))
 
     def _open_store(self) -> Store:
