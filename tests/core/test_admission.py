@@ -357,11 +357,20 @@ def test_a_limit_without_a_rate_forgets_none() -> None:
     rate = Limit("service/Mail", rate=Rate(1, timedelta(hours=1)))
     ledger = a_ledger(rate)
     complete(ledger, send(ledger, "a"))
-    assert ledger.admission.replace(LimitSet([Limit("service/Mail", concurrency=0)]), (), NOW) == []
+    stopped = ledger.admission.replace(LimitSet([Limit("service/Mail", concurrency=0)]), (), NOW)
+    assert stopped == {("service", "Mail"): NOW + 3_600_000}
     ledger.admission.replace(LimitSet([rate]), (), NOW)
 
     assert send(ledger, "a").invocation.status is Status.READY
-    assert ledger.admission.replace(LimitSet(), (), NOW) == [("service", "Mail")]
+    assert ledger.admission.replace(LimitSet(), (), NOW) == {("service", "Mail"): None}
+
+
+def test_another_rate_counts_the_starts_of_the_one_before() -> None:
+    ledger = a_ledger(Limit("service/Mail", rate=Rate(1, timedelta(seconds=1))))
+    send(ledger, "a")
+    after = ledger.admission.replace(LimitSet([Limit("service/Mail", rate=Rate(1, timedelta(hours=1)))]), (), NOW + 500)
+
+    assert after == {("service", "Mail"): NOW + 500 + 1_800_000}  # half of what has to pass after a start
 
 
 def test_who_was_picked_before_there_was_a_rate_counts_for_it() -> None:
@@ -753,18 +762,22 @@ class Flow(RuleBasedStateMachine):
     def replace(self, limits: dict[str, Limit]) -> None:
         invocations = [each.invocation for each in self.of(Status.RUNNING)]
         self.limits = LimitSet(limits.values())
-        for path in self.ledger.admission.replace(self.limits, invocations, self.now):
-            self.ledger.commit.rates["/".join(path)] = None
+        before = {path: meter.limit.rate for path, meter in self.ledger.admission.meters.items()}
+        for path, next_ms in self.ledger.admission.replace(self.limits, invocations, self.now).items():
+            self.ledger.commit.rates["/".join(path)] = next_ms
         self.most = {path: meter.used for path, meter in self.ledger.admission.meters.items()}
         self.starts = {}
-        self.begin_rates()
+        self.begin_rates(before)
 
-    def begin_rates(self) -> None:
-        """No budget is larger than a burst that was used up just now."""
+    def begin_rates(self, before: dict[Path, Rate | None]) -> None:
+        """What was used is used, but no more than a burst is."""
         for path, next_ms in list(self.next_ms.items()):
             limit = self.limits.of(path)
-            rate = None if limit is None else limit.rate
-            self.next_ms[path] = 0 if rate is None else min(next_ms, self.now + rate.burst * rate.apart_ms)
+            if limit is None:
+                del self.next_ms[path]
+            elif limit.rate is not None:
+                used = (next_ms - self.now) / (before.get(path) or limit.rate).apart_ms
+                self.next_ms[path] = self.now + min(used, limit.rate.burst) * limit.rate.apart_ms
 
     @rule()
     def restart(self) -> None:
@@ -774,7 +787,7 @@ class Flow(RuleBasedStateMachine):
         for lane in self.ledger.admission.lanes.values():  # what is claimed is nobody's yet
             used.update({meter.path: used[meter.path] - 1 for meter in lane.meters[: lane.claims]})
         self.ledger = reopened(self.ledger, self.limits, self.rates, self.now)
-        self.begin_rates()
+        self.begin_rates({})
         meters = self.ledger.admission.meters
         self.most = {path: min(most, used.get(path, 0)) for path, most in self.most.items()}
         over = any(n > (self.concurrency(path) or n) for path, n in used.items())

@@ -16,7 +16,7 @@ from durable.core.invocation import Invocation, Request, Status
 from durable.core.lanes import PAGE, Lane, LaneKey, Meter, Mode
 from durable.core.slots import Slot, imbalance
 from durable.core.window import Window
-from durable.flow import LimitSet, Path
+from durable.flow import LimitSet, Path, Rate
 
 PATIENCE = 8
 """How often a lane is sent from one meter to another before it claims what is free on its way."""
@@ -280,18 +280,19 @@ class Admission:
         """Where the slots that are taken are not those of who runs, holds, or was picked: always nowhere."""
         return imbalance(self.meters, self.lanes.values(), self.slots, running) if self.active else []
 
-    def replace(self, limits: LimitSet, running: Iterable[Invocation], now_ms: int) -> list[Path]:
+    def replace(self, limits: LimitSet, running: Iterable[Invocation], now_ms: int) -> dict[Path, float | None]:
         """Other limits hold from now on: count all slots anew. What runs goes on, also if it is too much now.
 
-        Returns of which paths the rate counts no more.
+        Returns when the next one would start, by path; ``None`` where nothing counts any more.
         """
         before = self.meters
         self.limits, self.active = limits, self.active or bool(limits)
         if not self.active:
-            return []
+            return {}
         self.meters, self._open, self._bells = {}, [], []
-        starts = {path: meter.next_start_ms for path, meter in before.items() if meter.next_start_ms > now_ms}
-        ended = [path for path, next_ms in starts.items() if not self.resume_rate(path, next_ms, now_ms)]
+        ahead = [meter for meter in before.values() if meter.next_start_ms > now_ms]
+        for meter in ahead:
+            self.resume_rate(meter.path, meter.next_start_ms, now_ms, meter.limit.rate)
         for lane in self.lanes.values():
             lane.meters = sorted(self._meters(lane.key), key=lambda meter: meter.order)
             lane.placed, lane.last_blocker, lane.claims = False, None, 0
@@ -301,7 +302,8 @@ class Admission:
         for lane in self.lanes.values():
             if lane.eager:
                 self._push_open(lane)  # its turn stays what it was
-        return ended
+        here = self.meters
+        return {each.path: here[each.path].next_start_ms if each.path in here else None for each in ahead}
 
     def _count_picked(self, lane: Lane, before: Mapping[Path, Meter], now_ms: int) -> None:
         for meter in lane.meters:
@@ -320,12 +322,12 @@ class Admission:
             lane = self._lane(slot.key._replace(mode=Mode.RESUME))
             self._recount(id, lane, lane.held)
 
-    def resume_rate(self, path: Path, next_start_ms: float, now_ms: int) -> bool:
+    def resume_rate(self, path: Path, next_start_ms: float, now_ms: int, before: Rate | None = None) -> bool:
         """Go on where the last engine, or another limit, ended; whether there is a limit that may ask for it."""
         limit = self.limits.of(path)
         if limit is None:
             return False
-        self.meters.setdefault(path, Meter(path, limit)).resume(next_start_ms, now_ms)
+        self.meters.setdefault(path, Meter(path, limit)).resume(next_start_ms, now_ms, before)
         return True
 
     def restore(self, text: str, status: Status, waiting: int) -> None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 from enum import StrEnum
-from math import inf
 from typing import NamedTuple
 from zlib import crc32
 
 from durable.core.entries import Target
 from durable.core.invocation import Kind, Request
 from durable.core.window import Window
-from durable.flow import Limit, Path
+from durable.flow import Limit, Path, Rate
 
 BUCKETS = 64
 
@@ -142,11 +141,14 @@ class Meter:
         if rate is not None:
             self.next_start_ms -= rate.apart_ms
 
-    def resume(self, next_start_ms: float, now_ms: int) -> None:
-        """Go on where another meter of the path was, or its clock, which may have been ahead of this one."""
+    def resume(self, next_start_ms: float, now_ms: int, before: Rate | None = None) -> None:
+        """Go on where another meter of the path was, whose clock may have been ahead, and whose rate another."""
         rate = self.limit.rate
-        latest_ms = inf if rate is None else now_ms + rate.burst * rate.apart_ms
-        self.next_start_ms = min(next_start_ms, latest_ms)
+        if rate is None:
+            self.next_start_ms = next_start_ms
+        else:
+            starts = (next_start_ms - now_ms) / (before or rate).apart_ms
+            self.next_start_ms = now_ms + min(starts, rate.burst) * rate.apart_ms
 
     def wait(self) -> timedelta:
         """About how long until a place in the line is free."""

@@ -114,8 +114,8 @@ class Gatekeeper:
         ledger = self._kernel.ledger
         invocations = [resident.invocation for resident in ledger.invocations.values()]
         running = [invocation for invocation in invocations if invocation.status is Status.RUNNING]
-        for path in ledger.admission.replace(LimitSet(self.limits()), running, self.now_ms()):
-            ledger.commit.rates["/".join(path)] = None
+        rates = ledger.admission.replace(LimitSet(self.limits()), running, self.now_ms())
+        ledger.commit.rates.update(("/".join(path), next_start_ms) for path, next_start_ms in rates.items())
 
     async def _count_holders(self) -> None:
         kernel, last = self._kernel, 0
