@@ -41,6 +41,11 @@ class SimulatedEngine(Engine):
         await self.store.kill()
 
 
+def imbalance(engine: Engine) -> list[str]:
+    """Where the slots that are counted are not those of who runs or holds."""
+    return [f"slots: {finding}" for finding in engine._open.auditor.imbalance()]
+
+
 class Host:
     def __init__(self, world: World) -> None:
         self.world = world
@@ -77,6 +82,8 @@ class Host:
         if not process.dead and (error := opening.exception()) is not None:
             self._check_injected(error, "it did not open")
         elif not process.dead:
+            for wrong in imbalance(engine):
+                self.world.violated(wrong)
             self._up.set()
             restarting = asyncio.ensure_future(self._restart.wait())
             await asyncio.wait({process.death, restarting}, return_when=asyncio.FIRST_COMPLETED)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -14,10 +13,8 @@ from durable.engine import Engine
 from durable.flow import Limit
 from durable.limiting import Usage
 from tests.simulation.client import Customer
+from tests.simulation.host import Host, imbalance
 from tests.simulation.limits import Change
-
-if TYPE_CHECKING:
-    from tests.simulation.host import Host
 
 
 class Operator:
@@ -31,8 +28,12 @@ class Operator:
 
     async def look(self) -> None:
         """At the slots: those that are counted are of who runs or holds."""
-        for wrong in await self._customer.insist(_imbalance):
-            self._world.violated(f"slots: {wrong}")
+
+        async def look(engine: Engine) -> list[str]:
+            return imbalance(engine)
+
+        for wrong in await self._customer.insist(look):
+            self._world.violated(wrong)
 
     async def conclude(self) -> None:
         """Nothing is left to do, and nothing uses anything."""
@@ -46,7 +47,7 @@ class Operator:
 
     async def _do(self, change: Change) -> None:
         limit = change.limit
-        self._world.note("limits", change.kind, limit.pattern, limit)
+        self._world.note("limits", change.kind, repr(limit))
         self._world.counts["changes of limits"] += 1
         match change.kind:
             case "look":
@@ -71,10 +72,6 @@ class Operator:
         with suppress(TerminalError):  # it is not there: it never was, or this is the second time
             await self._customer.insist(ask)
         self._world.end_change()
-
-
-async def _imbalance(engine: Engine) -> list[str]:
-    return [str(finding) for finding in engine._open.auditor.imbalance()]
 
 
 def _used(use: Usage) -> bool:

@@ -41,6 +41,9 @@ class Job(msgspec.Struct):
     program: list[list[Any]]
 
 
+NOTHING = Job("", [])
+
+
 class Work:
     """A program being done."""
 
@@ -201,7 +204,7 @@ class Register(VirtualObject, retention=LONG):
 
     @handler
     async def add(self, ctx: ObjectContext, by: int) -> int:
-        with visit(self.world, ctx, "Register/add", Job("", [])):
+        with visit(self.world, ctx, "Register/add", NOTHING):
             value = await ctx.get(self.value)
             await ctx.sleep(timedelta(milliseconds=3))  # an attempt may be suspended here, and others wait meanwhile
             ctx.set(self.value, value + by)

@@ -9,8 +9,7 @@ import asyncio
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
-from durable.core.ids import write_invocation
-from durable.core.invocation import Commit, Invocation
+from durable.core.invocation import Commit, Invocation, Status
 from durable.core.lifecycle import waits_to_start
 from durable.flow import Rate
 from durable.runtime.writer import LINGER_MS
@@ -38,6 +37,7 @@ class Tempo:
         self._starts: dict[Path, tuple[Rate, list[Start]]] = {}
         """By the rate that counts since the first of them."""
         self._begun: set[int] = set()
+        self._unsure = set[int]()
         self._taken_ms = 0
         """When the last commit was; its end in simulated time follows, if it has ended."""
         self._taken_at = 0.0
@@ -57,6 +57,11 @@ class Tempo:
     def review(self) -> None:
         """What another rate counts from now on, or may, begins anew."""
         self._starts = {path: known for path, known in self._starts.items() if self._rate(path) == known[0]}
+
+    def end_change(self) -> None:
+        """Who is let in already, and has not started, was let in by other rates."""
+        self._unsure |= {row.n for row in self._world.disk.invocations.values() if row.status is Status.READY}
+        self.review()
 
     def take(self, now_ms: int) -> None:
         """A commit was taken to be written, or is tried again."""
@@ -87,13 +92,14 @@ class Tempo:
                 self._start(row)
 
     def _start(self, row: Invocation) -> None:
-        if self._rules.empty or write_invocation(row.id) in self._world.turnstile.excused:
-            return
+        if self._rules.empty or row.n in self._unsure:
+            return self._unsure.discard(row.n)
         request, target = row.request, row.request.target
         for path in paths(target.service, target.handler, target.key, request.limit):
             rate = self._rate(path)
             if rate is not None:
                 self._check(path, rate, self._starts.setdefault(path, (rate, []))[1])
+        return None
 
     def _check(self, path: Path, rate: Rate, before: list[Start]) -> None:
         before.append(self._decided)

@@ -40,9 +40,10 @@ class Turnstile:
         """Who ever did: its slots may be kept again, when slots are."""
         self._ended: dict[str, tuple[Path, ...]] = {}
         """Whose handler returned, and who held what; that may not be on the disk yet."""
-        self.excused: set[str] = set()
+        self._excused: set[str] = set()
         """Who was let in by other limits than those that hold now, and has not left since."""
-        self._changing_since = 0.0
+        self._pardoned = set[str]()
+        """Who was, and has left; if that is not on the disk when the process dies, they run again."""
         self._tags: dict[str, str] = {}
         self.disturbed: set[str] = set()
         """Tags of what somebody killed or paused: nobody knows when their slots are free."""
@@ -70,7 +71,7 @@ class Turnstile:
         self._recovering.discard(id)
         for path in paths:
             most, others = self._rules.most(path), self._counted(path)
-            if most is not None and id not in others | self.excused and len(others) >= most:
+            if most is not None and id not in others | self._excused and len(others) >= most:
                 check = asyncio.get_running_loop().call_later
                 check(INSTANT, self._check, process, id, path, others, most)
             self._present.setdefault(path, set()).add(id)
@@ -86,7 +87,9 @@ class Turnstile:
             self._world.violated(f"{name} is let in at {'/'.join(path)}, where {most} may be, and {who} are")
 
     def _leave(self, id: str, paths: tuple[Path, ...], *, ended: bool) -> None:
-        self.excused.discard(id)
+        if id in self._excused:
+            self._excused.discard(id)
+            self._pardoned.add(id)
         held = tuple(path for path in paths if id in self._holders.get(path, ()))
         for path in paths:
             self._present[path].discard(id)
@@ -113,10 +116,12 @@ class Turnstile:
         """Nobody is in a handler: a process begins, with code that declares these limits."""
         self._present = {}
         self._recovering = self._in(Status.RUNNING)
+        self._excused |= self._pardoned & self._recovering
+        self._pardoned = set()
         if self._rules.deploy(limits):
             self._steady = False
             self._review()
-            self.excused |= self._held
+            self._excused |= self._held
         for id, paths in self._ended.items():
             for path in paths:
                 self._holders.setdefault(path, set()).add(id)
@@ -131,21 +136,18 @@ class Turnstile:
         self._rules.begin_change(pattern, limit)
         self._steady = False
         self._review()
-        self._changing_since = asyncio.get_running_loop().time()
 
     def end_change(self) -> None:
         """It is on the disk, and so is whoever was let in before."""
         self._rules.end_change()
         self._review()
-        if self._world.reading or self._world.read_at >= self._changing_since:
-            self.excused |= self._in(Status.READY)  # one may have got its slot before, and been read since
-        self.excused |= self._held
+        self._excused |= self._held | self._in(Status.READY)  # one may have got its slot before, and be read since
         for path, ids in self._present.items():
             if self._rules.holds(path):
                 self._holders.setdefault(path, set()).update(ids)
 
     def _review(self) -> None:
-        self.excused |= self._in(Status.RUNNING)
+        self._excused |= self._in(Status.RUNNING)
         self._holders = {path: ids for path, ids in self._holders.items() if self._rules.holds(path)}
 
     def _in(self, status: Status) -> set[str]:

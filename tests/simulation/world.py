@@ -145,7 +145,7 @@ class World:
 
     def end_change(self) -> None:
         self.turnstile.end_change()
-        self.tempo.review()
+        self.tempo.end_change()
 
     # -- what handlers do to the outside
 
