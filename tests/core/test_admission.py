@@ -319,6 +319,9 @@ def test_an_invocation_that_cannot_be_found_keeps_no_slot() -> None:
     assert ledger.admission.pick(NOW) is None
     assert lost.invocation.status is Status.READY
     assert [(meter.used, meter.backlog) for meter in ledger.admission.meters.values()] == [(0, 0)]
+    control.kill(ledger, lost, NOW)  # it was there after all
+    assert send(ledger, "a").invocation.status is Status.RUNNING
+    assert send(ledger, "a").invocation.status is Status.READY
 
 
 def test_who_left_the_line_used_up_no_rate() -> None:
@@ -711,20 +714,16 @@ def test_a_slot_is_wanted_by_who_waits_unless_it_is_held_while_its_owner_does(ho
     assert not ledger.admission.is_wanted(waiting.invocation.id)  # it has none
 
 
-LIMITS = [
-    Limit("engine", concurrency=4),
-    Limit("engine", concurrency=1),
-    Limit("service/*", concurrency=3),
-    Limit("service/Mail", concurrency=2, hold=True),
-    Limit("handler/Mail/send", rate=Rate(3, timedelta(seconds=1), burst=2)),
-    Limit("handler/Cart/*", concurrency=2, rate=Rate(5, timedelta(seconds=1))),
-    Limit("limit/tenant", concurrency=3),
-    Limit("limit/tenant/*", concurrency=1),
-    Limit("limit/tenant/a", concurrency=2, hold=True),
-    Limit("handler/Mail/*", concurrency=2, rate=Rate(2, timedelta(seconds=1))),
-    Limit("limit/tenant/*/eu", rate=Rate(1, timedelta(seconds=1))),
-    Limit("key/Cart/*", concurrency=1),
-]
+PATTERNS = [
+    "engine", "service/*", "service/Mail", "handler/Mail/send", "handler/*/*", "limit/tenant", "limit/tenant/*",
+    "limit/tenant/a", "limit/tenant/*/eu", "key/Cart/*",
+]  # fmt: skip
+RATES = [None, None, Rate(1, timedelta(seconds=2)), Rate(3, timedelta(seconds=1), burst=2)]
+LIMITS = st.dictionaries(
+    st.sampled_from(PATTERNS),
+    st.tuples(st.sampled_from([None, 1, 1, 2, 3]), st.sampled_from(RATES), st.booleans()),
+    max_size=5,
+).map(lambda drawn: [Limit(name, n, rate, hold=hold and n is not None) for name, (n, rate, hold) in drawn.items()])
 TARGETS = [
     Target("Mail", "send"), Target("Mail", "sort"), Target("Cart", "add", "x"), Target("Cart", "add", "y"),
     Target("Cart", "show", "x"),
@@ -754,14 +753,14 @@ class Flow(RuleBasedStateMachine):
     def of(self, *statuses: Status) -> list[Resident]:
         return [each for each in self.ledger.invocations.values() if each.invocation.status in statuses]
 
-    @initialize(limits=st.sets(st.sampled_from(LIMITS), min_size=1).map(lambda limits: {x.pattern: x for x in limits}))
-    def limit(self, limits: dict[str, Limit]) -> None:
+    @initialize(limits=LIMITS.filter(bool))
+    def limit(self, limits: list[Limit]) -> None:
         self.replace(limits)
 
-    @rule(limits=st.sets(st.sampled_from(LIMITS)).map(lambda limits: {x.pattern: x for x in limits}))
-    def replace(self, limits: dict[str, Limit]) -> None:
+    @rule(limits=LIMITS)
+    def replace(self, limits: list[Limit]) -> None:
         invocations = [each.invocation for each in self.of(Status.RUNNING)]
-        self.limits = LimitSet(limits.values())
+        self.limits = LimitSet(limits)
         before = {path: meter.limit.rate for path, meter in self.ledger.admission.meters.items()}
         for path, next_ms in self.ledger.admission.replace(self.limits, invocations, self.now).items():
             self.ledger.commit.rates["/".join(path)] = next_ms
@@ -779,10 +778,12 @@ class Flow(RuleBasedStateMachine):
                 used = (next_ms - self.now) / (before.get(path) or limit.rate).apart_ms
                 self.next_ms[path] = self.now + min(used, limit.rate.burst) * limit.rate.apart_ms
 
-    @rule()
-    def restart(self) -> None:
-        """The process dies, and another goes on."""
+    @rule(limits=st.none() | LIMITS)
+    def restart(self, limits: list[Limit] | None) -> None:
+        """The process dies, and another goes on, perhaps with code that says something else."""
         self.write_rates()
+        if limits is not None:
+            return self.deploy(limits)
         used = {path: meter.used for path, meter in self.ledger.admission.meters.items()}
         for lane in self.ledger.admission.lanes.values():  # what is claimed is nobody's yet
             used.update({meter.path: used[meter.path] - 1 for meter in lane.meters[: lane.claims]})
@@ -795,6 +796,13 @@ class Flow(RuleBasedStateMachine):
         if not over and not self.limits.tells_keys_apart("Cart"):
             after = {path: meter.used for path, meter in meters.items() if meter.used}
             assert after == {path: n for path, n in used.items() if n}
+        return self.act()
+
+    def deploy(self, limits: list[Limit]) -> None:
+        self.limits, self.starts = LimitSet(limits), {}
+        self.ledger = reopened(self.ledger, self.limits, self.rates, self.now)
+        self.begin_rates({})
+        self.most = {path: meter.used for path, meter in self.ledger.admission.meters.items()}
         self.act()
 
     def concurrency(self, path: Path) -> int | None:
@@ -841,6 +849,22 @@ class Flow(RuleBasedStateMachine):
                     self.next_ms[meter.path] = next_ms + meter.limit.rate.apart_ms
             self.order.setdefault(lane.text, []).append(invocation.n)
         self.ledger.effects = []
+
+    @rule()
+    def settle(self) -> None:
+        """Whoever is let in by nobody now is held back by something."""
+        let_in(self.ledger, self.now)
+        self.act()
+        for resident in self.of(Status.READY):
+            assert resident.invocation.lane is not None
+            key = LaneKey.read(resident.invocation.lane)
+            assert self.ledger.admission.lanes[key].find_blocker(self.now) is not None
+            assert (key.mode is Mode.HOLDER) is resident.invocation.holds
+
+    @invariant()
+    def rows_say_who_holds(self) -> None:
+        for resident in self.of(*(status for status in Status if status is not Status.RUNNING)):
+            assert resident.invocation.holds is (resident.invocation.id in self.ledger.admission.slots)
 
     @precondition(lambda self: self.of(Status.RUNNING))
     @rule(data=st.data(), how=st.sampled_from(["complete", "suspend", "fail"]))

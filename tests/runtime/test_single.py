@@ -12,7 +12,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from durable import Context, Debounce, EngineStoppedError, Service, TerminalError, VirtualObject, handler
+from durable import (
+    Context,
+    Debounce,
+    EngineStoppedError,
+    Limit,
+    Options,
+    QueueFullError,
+    Service,
+    TerminalError,
+    VirtualObject,
+    handler,
+)
 from durable.context import ObjectContext
 from durable.core.ids import InvocationId, write_invocation
 from durable.core.invocation import Status
@@ -148,6 +159,51 @@ async def test_one_that_was_replaced_says_so_to_whoever_asks_later_also_after_a_
             await engine.call(Report.last.options(idempotency_key="k"), "a")
         await engine.skip(71 * SECOND)
         assert (began, (await engine.audit()).clean) == (["b"], True)
+
+
+@pytest.mark.parametrize(
+    ("handler", "said"), [(Report.skip, "whether it is skipped is"), (Report.cancel, "whom it cancels is")]
+)
+async def test_what_is_decided_when_it_is_sent_takes_no_delay(
+    handler: ServiceHandler[Report, [str], str], said: str
+) -> None:
+    async with TestEngine(Report()) as engine:
+        with pytest.raises(TerminalError, match=f"{said} decided when it is sent; send it without a delay"):
+            await engine.send_later(SECOND, handler, "a")
+        await engine.send_later(SECOND, Report.queue, "b")
+        await engine.skip(62 * SECOND)
+        assert began == ["b"]
+
+
+MODES = (Report.skip, Report.queue, Report.cancel, Report.last)
+
+
+@pytest.mark.parametrize("handler", MODES)
+async def test_a_full_queue_refuses_only_who_would_have_to_wait_in_it(
+    handler: ServiceHandler[Report, [str], str],
+) -> None:
+    limit = Limit(f"handler/Report/{handler.name}", concurrency=1, queue=0)
+    async with TestEngine(Report(), options=Options(limits=(limit,))) as engine:
+        first = await engine.send(handler, "a")
+        await engine.settle()
+        try:
+            second = await engine.send(handler, "b")
+        except QueueFullError:
+            assert handler in (Report.queue, Report.cancel)  # it has to wait until the first has ended
+        else:
+            assert handler in (Report.skip, Report.last)
+            assert (second.id == first.id) is (handler is Report.skip)
+
+
+async def test_who_takes_the_place_of_one_that_waits_finds_room() -> None:
+    limit = Limit("handler/Report/cancel", concurrency=0, queue=1)
+    async with TestEngine(Report(), options=Options(limits=(limit,))) as engine:
+        first, second = await engine.send(Report.cancel, "a"), await engine.send(Report.cancel, "b")
+        await engine.settle()
+        assert await second.status() == "ready"
+        with pytest.raises(TerminalError):
+            await first.result()
+        assert (await engine.audit()).clean
 
 
 async def test_what_is_debounced_takes_no_delay() -> None:

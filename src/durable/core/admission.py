@@ -129,10 +129,11 @@ class Admission:
     def _leave(self, invocation: Invocation) -> None:
         assert invocation.lane is not None
         lane = self._lane(LaneKey.read(invocation.lane))
-        lane.add_backlog(-1)
         if invocation.status is Status.PENDING:
+            lane.add_backlog(-1)
             lane.pending -= 1
-        else:
+        elif lane.waiting:  # or it was lost, and has been found
+            lane.add_backlog(-1)
             lane.waiting -= 1
             if lane.claims and not lane.eager:
                 self._unclaim(lane)

@@ -180,10 +180,16 @@ def unsendable(directory: Directory, target: e.Target, *, delayed: bool) -> Fail
     rule = directory.get((target.service, target.handler))
     if rule is None:
         return unknown_handler(target)
-    if delayed and rule.single is not None and rule.single.mode == "last":
-        name = f"{target.service}/{target.handler}"
-        return Failure(400, f"{name} is debounced, and waits for its window already; send it without a delay")
-    return None
+    said = None if rule.single is None or not delayed else _UNDELAYED.get(rule.single.mode)
+    return None if said is None else Failure(400, f"{target.service}/{target.handler} {said}; send it without a delay")
+
+
+_UNDELAYED = {
+    "last": "is debounced, and waits for its window already",
+    "skip": "is a singleton, and whether it is skipped is decided when it is sent",
+    "cancel": "is a singleton, and whom it cancels is decided when it is sent",
+}
+"""Why some calls of one line take no delay."""
 
 
 def _attach_anew(ledger: Ledger, resident: Resident, command: e.Attach, now_ms: int) -> None:

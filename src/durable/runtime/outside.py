@@ -249,7 +249,7 @@ class Outside:
             raise DamagedError(held)
         self._check_room()
         now_ms = self._kernel.clock.now_ms()
-        if delay is None and (full := no_room(ledger, request, now_ms)) is not None:
+        if not delay and (full := no_room(ledger, request, now_ms)) is not None:
             self._kernel.act()  # nothing was decided; lanes of what is refused may be forgotten
             raise QueueFullError(full.refusal, retry_after=full.wait())
         due_ms = None if delay is None else now_ms + round(delay.total_seconds() * 1000)
