@@ -66,6 +66,6 @@ def declared_limits(handlers: Iterable[Handler[..., object]], limits: tuple[Limi
 
 
 def _usage(meter: Meter, now_ms: int) -> Usage:
-    opens_ms = meter.opens_ms
+    opens_ms = meter.opens_ms(now_ms)
     next_start = datetime.fromtimestamp(opens_ms / 1000, UTC) if opens_ms > now_ms else None
     return Usage(meter.name, meter.limit, meter.used, meter.backlog, next_start)

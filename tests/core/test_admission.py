@@ -84,7 +84,8 @@ def reopened(ledger: Ledger, limits: LimitSet, rates: dict[str, float], now_ms: 
     admission.opening = True
     admission.replace(limits, (), now_ms)
     for name, next_start_ms in rates.items():
-        admission.resume_rate(read_path(name), next_start_ms, now_ms)
+        if not admission.resume_rate(read_path(name), next_start_ms, now_ms):
+            after.commit.rates[name] = None
     rows = [each.invocation for each in after.invocations.values()]
     waiting = Counter((row.lane, row.status) for row in rows if row.lane is not None)
     for (lane, status), count in sorted(waiting.items()):
@@ -384,10 +385,26 @@ def test_who_was_picked_before_there_was_a_rate_counts_for_it() -> None:
     assert lane is not None
     ledger.admission.replace(LimitSet([Limit("service/Mail", rate=Rate(1, timedelta(hours=1)))]), (), NOW)
     lane.line.pop()
-    lifecycle.let_in(ledger, first, lane, NOW)
+    lifecycle.let_in(ledger, first, lane, NOW + 500)
 
-    assert let_in(ledger, NOW + 3_599_999) == []
-    assert let_in(ledger, NOW + 3_600_000) == [second]
+    assert let_in(ledger, NOW + 3_600_499) == []
+    assert let_in(ledger, NOW + 3_600_500) == [second]
+
+
+def test_a_rate_counts_when_one_starts_however_long_its_row_was_read() -> None:
+    ledger = a_ledger(Limit("service/Mail", rate=Rate(1, timedelta(seconds=1), burst=2)))
+    first, second, third, fourth = (send(ledger, "a") for _ in range(4))
+    assert running(ledger) == [first, second]
+    lane = ledger.admission.pick(NOW + 1000)
+    assert lane is not None
+    assert ledger.admission.pick(NOW + 1000) is None
+    lane.line.pop()
+    lifecycle.let_in(ledger, third, lane, NOW + 10_000)
+
+    assert let_in(ledger, NOW + 10_000) == [fourth]
+    fifth = send(ledger, "a")
+    assert let_in(ledger, NOW + 10_999) == []
+    assert let_in(ledger, NOW + 11_000) == [fifth]
 
 
 def test_limits_that_change_all_the_time_starve_nobody() -> None:
@@ -927,10 +944,11 @@ class Flow(RuleBasedStateMachine):
                 )
 
     @invariant()
-    def only_starts_use_up_a_rate(self) -> None:
+    def starts_use_up_a_rate_and_nothing_else_does(self) -> None:
         for path, meter in self.ledger.admission.meters.items():
-            if meter.next_start_ms > self.now:
-                assert meter.next_start_ms <= self.next_ms.get(path, 0) + 0.001, path
+            expected = self.next_ms.get(path, 0)
+            if max(meter.next_start_ms, expected) > self.now:
+                assert meter.next_start_ms == pytest.approx(expected), path
 
     @invariant()
     def backlogs_are_what_waits(self) -> None:

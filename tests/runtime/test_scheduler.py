@@ -563,3 +563,63 @@ async def test_an_id_that_no_path_can_hold_is_refused(id: str) -> None:
     async with TestEngine(Shop()) as engine:
         with pytest.raises(ValueError, match="is not empty, and has no slash"):
             await engine.schedules.create(id, HOURLY, Shop.tidy)
+
+
+class Kept(VirtualObject):
+    def __init__(self) -> None:
+        self.ran: list[str] = []
+
+    @schedule("0 * * * *", key="jane")
+    @handler
+    async def tick(self, ctx: ObjectContext) -> None:
+        self.ran.append(shown(ctx.headers["x-schedule-time"]))
+
+
+@pytest.mark.parametrize("runs", [0, 1, 2])
+async def test_a_schedule_of_a_key_catches_up_when_nothing_of_it_is_in_memory(runs: int) -> None:
+    kept = Kept()
+    async with TestEngine(kept) as engine:
+        await engine.skip(HOUR * runs)
+    async with await after_downtime(engine, HOUR * 2 + MINUTE, kept) as engine:
+        await engine.settle()
+        await engine.skip(HOUR)
+        assert kept.ran == [
+            *(f"01 {hour:02}:00" for hour in range(1, runs + 1)),
+            f"01 {runs + 2:02}:00",
+            f"01 {runs + 3:02}:00",
+        ]
+        assert (await engine.audit()).clean
+
+
+async def test_two_backfills_of_the_same_times_run_none_twice() -> None:
+    kept = Kept()
+    async with TestEngine(kept) as engine:
+        (info,) = await engine.schedules.all()
+        now = NEW_YEAR
+        for first, last in ((10, 0), (12, 8), (10, 0)):
+            await engine.schedules.backfill(info.id, now - HOUR * first, now - HOUR * last)
+            await engine.settle()
+        assert sorted(kept.ran) == sorted(set(kept.ran))
+        assert len(kept.ran) == 12
+        assert (await engine.audit()).clean
+
+
+async def test_two_backfills_at_once_run_no_time_twice() -> None:
+    """Of runs that have left memory the row must be read again."""
+    quick = Quick()
+    async with TestEngine(quick) as engine:
+        await engine.schedules.create("hourly", HOURLY, Quick.run)
+        for first, last in ((10, 0), (12, 8)):
+            await engine.schedules.backfill("hourly", NEW_YEAR - HOUR * first, NEW_YEAR - HOUR * last)
+        await engine.settle()
+        assert sorted(quick.ran) == sorted(set(quick.ran))
+        assert len(quick.ran) == 12
+
+
+class Quick(Service):
+    def __init__(self) -> None:
+        self.ran: list[str] = []
+
+    @handler
+    async def run(self, ctx: Context) -> None:
+        self.ran.append(shown(ctx.headers["x-schedule-time"]))

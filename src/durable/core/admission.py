@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 
 from durable.core.ids import InvocationId
@@ -56,14 +56,15 @@ class Admission:
         lane = self.lane_of(invocation.request, mode)
         if self.would_wait(lane, now_ms):
             return lane
-        lane.take(now_ms)
-        self._occupy(invocation.id, lane)
+        lane.take()
+        self._occupy(invocation.id, lane, now_ms)
         return None
 
     def would_wait(self, lane: Lane, now_ms: int) -> bool:
         mode = lane.key.mode
         queued = lane.waiting or any(meter.queued or meter.blocks_before(mode) for meter in lane.meters)
-        return self.opening or bool(queued) or lane.find_blocker(now_ms) is not None
+        waits = (self.opening and lane.meters) or queued or lane.find_blocker(now_ms)
+        return bool(waits)
 
     def full(self, request: Request, now_ms: int, *, key_free: bool) -> Meter | None:
         """Who has no room for another one that waits, if this one would have to."""
@@ -179,25 +180,25 @@ class Admission:
             blocker = lane.find_blocker(now_ms) if eager else None
             if blocker is not None:
                 lane.bounced += came_from is not None and came_from is not blocker
-                self._block(lane, blocker)
+                self._block(lane, blocker, now_ms)
             elif eager:
-                self._reserve(lane, now_ms)
+                self._reserve(lane)
             if came_from is not None:
                 self._open_next(came_from)  # it had room, and may have some left
             if eager and blocker is None:
                 return lane
         return None
 
-    def _reserve(self, lane: Lane, now_ms: int) -> None:
-        lane.take(now_ms)
+    def _reserve(self, lane: Lane) -> None:
+        lane.take()
         lane.picked += 1
         self._now = max(self._now, lane.tag)
         self._place(lane)
 
-    def admit(self, lane: Lane, id: InvocationId) -> None:
+    def admit(self, lane: Lane, id: InvocationId, now_ms: int) -> None:
         """The one that was picked goes."""
         lane.picked -= 1
-        self._occupy(id, lane)
+        self._occupy(id, lane, now_ms)
 
     def pass_over(self, lane: Lane) -> None:
         """The one that was picked is not there any more: its turn, and what it took, are the next one's."""
@@ -215,7 +216,7 @@ class Admission:
         lane.picked -= 1
         for meter in lane.meters:
             if lane.key.mode is Mode.START:
-                meter.unstart()
+                meter.picked -= 1
                 meter.rings = False
             self._give_back(meter)
 
@@ -226,7 +227,8 @@ class Admission:
             meter.full and not meter.limit.hold and meter.blocks_before(Mode.RESUME) for meter in slot.meters
         )
 
-    def _occupy(self, id: InvocationId, lane: Lane) -> None:
+    def _occupy(self, id: InvocationId, lane: Lane, now_ms: int) -> None:
+        lane.start(now_ms)
         kept = self.slots[id].meters if id in self.slots else ()
         self.slots[id] = Slot(lane.key, (*kept, *lane.meters))
 
@@ -249,7 +251,7 @@ class Admission:
             meter.queued -= 1
         return lane
 
-    def _block(self, lane: Lane, meter: Meter) -> None:
+    def _block(self, lane: Lane, meter: Meter, now_ms: int) -> None:
         lane.placed, lane.last_blocker = True, meter
         if not meter.full:
             self._unclaim(lane)  # a rate may take hours
@@ -259,7 +261,7 @@ class Admission:
         self.contended = self.contended or meter.full
         if not meter.full and not meter.rings:
             meter.rings = True
-            heapq.heappush(self._bells, (meter.opens_ms, next(self._numbers), meter))
+            heapq.heappush(self._bells, (meter.opens_ms(now_ms), next(self._numbers), meter))
 
     def _open_next(self, meter: Meter) -> None:
         if meter.full:
@@ -298,21 +300,15 @@ class Admission:
             lane.meters = sorted(self._meters(lane.key), key=lambda meter: meter.order)
             lane.placed, lane.last_blocker, lane.claims = False, None, 0
             lane.add_backlog(lane.waiting + lane.pending)
-            self._count_picked(lane, before, now_ms)
+            for meter in lane.meters:
+                meter.used += lane.picked
+                meter.picked += lane.picked if lane.key.mode is Mode.START else 0
         self._count_slots(running)
         for lane in self.lanes.values():
             if lane.eager:
                 self._push_open(lane)  # its turn stays what it was
         here = self.meters
         return {each.path: here[each.path].next_start_ms if each.path in here else None for each in ahead}
-
-    def _count_picked(self, lane: Lane, before: Mapping[Path, Meter], now_ms: int) -> None:
-        for meter in lane.meters:
-            meter.used += lane.picked
-            rated = meter.path in before and before[meter.path].limit.rate is not None
-            if lane.key.mode is Mode.START and not rated:
-                for _ in range(lane.picked):
-                    meter.start(now_ms)
 
     def _count_slots(self, running: Iterable[Invocation]) -> None:
         before, self.slots = self.slots, {}

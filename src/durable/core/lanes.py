@@ -90,7 +90,18 @@ _RANKS = ("limit", "key", "handler", "service", "engine")
 class Meter:
     """What one path uses of the limit that counts for it."""
 
-    __slots__ = ("backlog", "going_on", "limit", "next_start_ms", "path", "queued", "rings", "starting", "used")
+    __slots__ = (
+        "backlog",
+        "going_on",
+        "limit",
+        "next_start_ms",
+        "path",
+        "picked",
+        "queued",
+        "rings",
+        "starting",
+        "used",
+    )
 
     def __init__(self, path: Path, limit: Limit) -> None:
         self.path, self.limit = path, limit
@@ -98,6 +109,8 @@ class Meter:
         """Slots that are taken."""
         self.backlog = 0
         """How many wait for their start."""
+        self.picked = 0
+        """How many are about to start: the rate counts them once they do."""
         self.next_start_ms = 0.0
         """When the next one would start, if starts came evenly (the theoretical arrival time of GCRA, ITU-T I.371)."""
         self.starting: list[tuple[float, int, Lane]] = []
@@ -124,22 +137,19 @@ class Meter:
         """Whether there are lanes that wait for it whose turn comes before that of a newcomer."""
         return bool(self.going_on or (self.starting and (mode is Mode.START or not self.rings)))
 
-    @property
-    def opens_ms(self) -> float:
-        """From when on the rate lets another one start."""
+    def opens_ms(self, now_ms: int) -> float:
+        """From when on the rate lets another one start, if those that are about to start do so now."""
         rate = self.limit.rate
-        return 0.0 if rate is None else self.next_start_ms - (rate.burst - 1) * rate.apart_ms
+        if rate is None:
+            return 0.0
+        return max(self.next_start_ms, now_ms) + (self.picked - rate.burst + 1) * rate.apart_ms
 
     def start(self, now_ms: int) -> None:
+        """One of those that were picked does."""
+        self.picked -= 1
         rate = self.limit.rate
         if rate is not None:
             self.next_start_ms = max(self.next_start_ms, now_ms) + rate.apart_ms
-
-    def unstart(self) -> None:
-        """Whoever was to start did not."""
-        rate = self.limit.rate
-        if rate is not None:
-            self.next_start_ms -= rate.apart_ms
 
     def resume(self, next_start_ms: float, now_ms: int, before: Rate | None = None) -> None:
         """Go on where another meter of the path was, whose clock may have been ahead, and whose rate another."""
@@ -242,17 +252,21 @@ class Lane:
     def find_blocker(self, now_ms: int) -> Meter | None:
         starts = self.key.mode is Mode.START
         for index, meter in enumerate(self.meters):
-            if (index >= self.claims and meter.full) or (starts and meter.opens_ms > now_ms):
+            if (index >= self.claims and meter.full) or (starts and meter.opens_ms(now_ms) > now_ms):
                 return meter
         return None
 
-    def take(self, now_ms: int) -> None:
+    def take(self) -> None:
         """A slot at each meter, for one of them."""
         for index, meter in enumerate(self.meters):
             meter.used += index >= self.claims
-            if self.key.mode is Mode.START:
-                meter.start(now_ms)
+            meter.picked += self.key.mode is Mode.START
         self.claims = self.bounced = 0
+
+    def start(self, now_ms: int) -> None:
+        if self.key.mode is Mode.START:
+            for meter in self.meters:
+                meter.start(now_ms)
 
     def claim(self) -> None:
         """Take what is free for the next one, up to where it is blocked: what it needs may never be free at once."""

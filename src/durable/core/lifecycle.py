@@ -7,14 +7,14 @@ resident: the ``*_needs`` functions name them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import NamedTuple
 
 from durable.core.entries import Attach, Call, Completed, GetPromise, Notification, Signalled, Sleep
 from durable.core.ids import CANCEL, InvocationId
 from durable.core.invocation import Caller, InstanceId, Invocation, Kind, Request, Status, Timer, instance_id
-from durable.core.lanes import Lane, LaneKey, Meter, Mode
+from durable.core.lanes import Lane, LaneKey, Mode
 from durable.core.ledger import Done, Ledger, Resident, Start, Wake
 from durable.core.outcome import Failure, Outcome, Success
 from durable.retry import RetryPolicy
@@ -104,9 +104,8 @@ def count_slots(ledger: Ledger, resident: Resident) -> None:
 def let_in(ledger: Ledger, resident: Resident | None, lane: Lane, now_ms: int) -> None:
     """Its turn has come, if it still stands in the lane."""
     if resident is None or resident.invocation.lane != lane.text or resident.invocation.status is not Status.READY:
-        ledger.admission.pass_over(lane)
-        return _note_rates(ledger, lane.key.mode, lane.meters)
-    ledger.admission.admit(lane, resident.invocation.id)
+        return ledger.admission.pass_over(lane)
+    ledger.admission.admit(lane, resident.invocation.id, now_ms)
     _run(ledger, resident, lane.key.mode, now_ms)
     return None
 
@@ -127,12 +126,8 @@ def _run(ledger: Ledger, resident: Resident, mode: Mode, now_ms: int) -> None:
     ledger.change(resident, modified_ms=now_ms, **running)
     ledger.effects.append(Start(resident))
     slot = ledger.admission.slots.get(resident.invocation.id)
-    _note_rates(ledger, mode, () if slot is None else slot.meters)
-
-
-def _note_rates(ledger: Ledger, mode: Mode, meters: Iterable[Meter]) -> None:
-    if mode is Mode.START:
-        ledger.commit.rates.update((meter.name, meter.next_start_ms) for meter in meters if meter.limit.rate)
+    if slot is not None and mode is Mode.START:
+        ledger.commit.rates.update((meter.name, meter.next_start_ms) for meter in slot.meters if meter.limit.rate)
 
 
 def suspend(ledger: Ledger, resident: Resident, now_ms: int) -> None:

@@ -197,8 +197,8 @@ def _limited(ledger: Ledger, invocation: Invocation, now_ms: int) -> Iterator[Re
     for meter in meters:
         if meter.full:
             yield Reason(str(meter))
-        elif key.mode is Mode.START and meter.opens_ms > now_ms:
-            yield Reason(str(meter), math.ceil(meter.opens_ms))
+        elif key.mode is Mode.START and meter.opens_ms(now_ms) > now_ms:
+            yield Reason(str(meter), math.ceil(meter.opens_ms(now_ms)))
         elif meter.blocks_before(key.mode):
             yield Reason(f"others wait for {meter.name} too, and their turn is before its own")
     yield Reason(f"{0 if lane is None else lane.waiting} wait with the same limits, itself among them")

@@ -84,8 +84,8 @@ class Gatekeeper:
 
     def meters(self) -> list[Meter]:
         """What is used, and of what."""
-        meters = self._kernel.ledger.admission.meters.values()
-        return [meter for meter in meters if meter.used or meter.backlog or meter.opens_ms > self.now_ms()]
+        meters, now_ms = self._kernel.ledger.admission.meters.values(), self.now_ms()
+        return [meter for meter in meters if meter.used or meter.backlog or meter.opens_ms(now_ms) > now_ms]
 
     def limits(self) -> list[Limit]:
         """Those that hold now, by pattern."""

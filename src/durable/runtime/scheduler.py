@@ -149,7 +149,7 @@ class Scheduler:
             row = self.rows.get(id)
             if row is not None:
                 yield from row.under_way
-                if self._kernel.residency.has(row.under_way):
+                if all(map(self._kernel.residency.is_resident, row.under_way)):
                     yield from self._plan_needs(self._plan(row, now_ms))
 
         async with self._kernel.residency.hold(needs):
