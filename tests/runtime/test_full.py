@@ -11,7 +11,15 @@ from pathlib import Path
 import httpx
 import pytest
 
-from durable import Context, DiskFullError, Engine, EngineStoppedError, Service, handler
+from durable import (
+    Context,
+    DiskFullError,
+    Engine,
+    EngineStoppedError,
+    InvocationNotFoundError,
+    Service,
+    handler,
+)
 from durable.core.invocation import Commit
 from durable.ingress import ingress
 from durable.ingress.admin.app import admin
@@ -97,6 +105,22 @@ async def test_whoever_asks_again_for_what_is_not_on_the_disk_is_told_again(engi
     engine.full_store.full = False
     await engine.skip(LONG)
     assert (await engine.call(again, 1), engine.steps.done) == (1, [1])
+
+
+async def test_what_is_not_purged_on_the_disk_is_not_told_to_be_gone(engine: FullEngine) -> None:
+    known = await engine.send(Counter.add, "k", 1)
+    await known.result()
+    engine.full_store.full = True
+    with pytest.raises(DiskFullError):
+        await known.purge()
+
+    with pytest.raises(DiskFullError):
+        await known.status()
+
+    engine.full_store.full = False
+    await engine.skip(LONG)
+    with pytest.raises(InvocationNotFoundError):
+        await known.status()
 
 
 ASKED: list[Callable[[FullEngine, str], Awaitable[object]]] = [

@@ -100,7 +100,7 @@ class Outside:
         self._check_running(_ASK_AGAIN)
         parsed = ids.read_invocation(id)
         async with self._kernel.residency.hold(lambda: (parsed,)):
-            return await self._outcome(self._found(parsed))
+            return await self._outcome(await self._found(parsed))
 
     async def output(self, id: str) -> Outcome | None:
         """How it ended, or ``None`` if it has not."""
@@ -118,7 +118,7 @@ class Outside:
         self._check_running(_ASK_AGAIN)
         parsed = ids.read_invocation(id)
         async with self._kernel.residency.hold(lambda: (parsed,)):
-            resident = self._found(parsed)
+            resident = await self._found(parsed)
             invocation = resident.invocation
             await self._kernel.durable(resident)
             return invocation
@@ -141,7 +141,7 @@ class Outside:
         self._check_room()
         ledger, order = self._kernel.ledger, control.Order(verb, ids.read_invocation(id), self._new_id(), from_entry)
         async with self._kernel.residency.hold(lambda: control.needs(ledger, order)):
-            self._found(order.id)
+            await self._found(order.id)
             affected = control.carry_out(ledger, order, self._kernel.clock.now_ms())
             number = self._kernel.act()
         await self._kernel.writer.until(number)
@@ -156,7 +156,7 @@ class Outside:
         self._check_running(_ASK_AGAIN)
         ledger, parsed = self._kernel.ledger, ids.read_invocation(id)
         async with self._kernel.residency.hold(lambda: chain((parsed,), why_needs(ledger, parsed))):
-            self._found(parsed)
+            await self._found(parsed)
             found = why(ledger, parsed, self._kernel.clock.now_ms())
         await self._kernel.writer.until(ledger.number - 1)
         if found is None:
@@ -241,7 +241,7 @@ class Outside:
         self._check_running(_NOT_ACCEPTED)
         ledger = self._kernel.ledger
         if ledger.has(id):
-            known = self._found(id)
+            known = self._here(id)
             if request.kind is not Kind.WORKFLOW and lifecycle.differs(known, request):
                 raise lifecycle.DIFFERENT_REQUEST.error()
             return known, False
@@ -329,14 +329,20 @@ class Outside:
                 yield from lifecycle.signal_needs(ledger, resident, entry.signal)
 
         async with self._kernel.residency.hold(needs):
-            resident = self._found(id)
+            resident = await self._found(id)
             if created_ms not in (None, resident.invocation.created_ms):
                 raise InvocationNotFoundError.of(ids.write_invocation(id))
             lifecycle.signal(ledger, resident, entry, self._kernel.clock.now_ms())
             number = self._kernel.act()
         await self._kernel.writer.until(number)
 
-    def _found(self, id: InvocationId) -> Resident:
+    async def _found(self, id: InvocationId) -> Resident:
+        held = self._kernel.ledger.invocations.get(id)
+        if held is not None and held.purged:
+            await self._kernel.durable(held)  # or somebody is told that it is gone, and after a crash it is back
+        return self._here(id)
+
+    def _here(self, id: InvocationId) -> Resident:
         if id in self._kernel.ledger.damaged:
             raise DamagedError(self._kernel.ledger.damaged[id])
         resident = self._kernel.ledger.find(id)
