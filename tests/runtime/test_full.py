@@ -11,16 +11,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from durable import (
-    Context,
-    DiskFullError,
-    Engine,
-    EngineStoppedError,
-    InvocationNotFoundError,
-    Service,
-    handler,
-)
+from durable import Context, DiskFullError, Engine, EngineStoppedError, Service, handler
 from durable.core.invocation import Commit
+from durable.errors import InvocationNotFoundError
 from durable.ingress import ingress
 from durable.ingress.admin.app import admin
 from durable.runtime.writer import FIRST_RETRY_MS, LONGEST_RETRY_MS

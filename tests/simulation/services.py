@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -191,7 +191,8 @@ class Register(VirtualObject, retention=LONG):
 
     value = State(int, default=int)
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World | None = None) -> None:
+        """``None``: outside of a simulation."""
         self.world = world
 
     @handler
@@ -204,7 +205,7 @@ class Register(VirtualObject, retention=LONG):
 
     @handler
     async def add(self, ctx: ObjectContext, by: int) -> int:
-        with visit(self.world, ctx, "Register/add", NOTHING):
+        with nullcontext() if self.world is None else visit(self.world, ctx, "Register/add", NOTHING):
             value = await ctx.get(self.value)
             await ctx.sleep(timedelta(milliseconds=3))  # an attempt may be suspended here, and others wait meanwhile
             ctx.set(self.value, value + by)
