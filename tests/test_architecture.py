@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "src" / "durable"
 
 # Left to right: a module may import from its own ring and from those before it.
 RINGS = (
-    "errors flaw flow limits retry serde shape outcome options timetable",
+    "errors flaw sizes flow singleton retry serde shape outcome options timetable",
     "core",
     "action threads calling service handlers settings signature state misuse futures combinators machine context saga "
     "client openapi generic replacement verbs window tally mapper fanout polling batch batched collector schedules",

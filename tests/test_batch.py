@@ -20,9 +20,9 @@ from durable import (
     handler,
 )
 from durable.batch import Member, parts
-from durable.limits import LARGEST
 from durable.openapi import openapi
 from durable.service import handlers_of
+from durable.sizes import LARGEST
 from durable.testing import TestEngine
 from tests.fakes import FakeMachine
 from tests.runtime.batches import Account, Mailer

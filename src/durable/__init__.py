@@ -34,7 +34,7 @@ from durable.errors import (
     StoreError,
     TerminalError,
 )
-from durable.flow import Debounce, Limit, Rate
+from durable.flow import Limit, Rate
 from durable.futures import CallFuture, DurableFuture
 from durable.generic import generic
 from durable.options import Options
@@ -42,6 +42,7 @@ from durable.retry import RetryPolicy
 from durable.saga import Saga
 from durable.schedules import ScheduleInfo, Schedules, schedule
 from durable.service import Service, VirtualObject, Workflow, handler
+from durable.singleton import Debounce
 from durable.state import Promise, State
 from durable.timetable import Timetable
 

@@ -12,9 +12,9 @@ from weakref import WeakKeyDictionary
 
 from durable.errors import PayloadError
 from durable.flaw import refused
-from durable.limits import LONGEST_NAME, check_text
 from durable.machine import Machine
 from durable.serde import declared, decode, decoder, encode
+from durable.sizes import LONGEST_NAME, check_text
 from durable.threads import run_in_thread
 
 _FUNCTIONS = (FunctionType, BuiltinFunctionType)

@@ -8,7 +8,7 @@ from datetime import timedelta
 import msgspec
 
 from durable.futures import check_duration
-from durable.limits import LARGEST
+from durable.sizes import LARGEST
 
 LARGEST_BATCH = 10_000
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TypedDict
 
-from durable.flow import check_limit_key, check_line, check_priority
-from durable.limits import LONGEST_KEY, check_headers, check_text
+from durable.flow import check_limit_key, check_priority
+from durable.singleton import check_line
+from durable.sizes import LONGEST_KEY, check_headers, check_text
 
 
 class CallOptions(TypedDict, total=False):

@@ -12,9 +12,9 @@ from durable.core.outcome import Failure, Outcome, Success
 from durable.core.waits import Why
 from durable.errors import InvocationNotReadyError
 from durable.handlers import Handler
-from durable.limits import LONGEST_NAME, check_text
 from durable.misuse import check_entry
 from durable.serde import encode, plain
+from durable.sizes import LONGEST_NAME, check_text
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)

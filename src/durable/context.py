@@ -20,12 +20,12 @@ from durable.core.outcome import Failure, Outcome, Success
 from durable.errors import InvocationNotReadyError
 from durable.fanout import FanOut
 from durable.futures import CallFuture, DurableFuture, Journaled, answered, check_duration
-from durable.limits import LONGEST_NAME, check_text
 from durable.machine import Machine, Outgoing
 from durable.misuse import check_entry, check_promise, check_state, not_a_handler, not_there
 from durable.polling import Polling
 from durable.retry import RetryPolicy, check_policy
 from durable.serde import decoder, encode
+from durable.sizes import LONGEST_NAME, check_text
 from durable.state import Promise, Readable, State
 
 if TYPE_CHECKING:

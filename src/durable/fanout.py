@@ -13,11 +13,11 @@ from durable.core.outcome import Failure, Outcome
 from durable.errors import TerminalError
 from durable.flaw import refused
 from durable.futures import CallFuture, answered
-from durable.limits import check_size
 from durable.machine import Machine, Outgoing
 from durable.mapper import LARGEST_MAP, MAP_ALL, Item, Job, Work, decode_outcomes, encode
 from durable.misuse import not_a_handler
 from durable.retry import RetryPolicy, check_policy
+from durable.sizes import check_size
 from durable.tally import NOT_BEGUN, Goal, Tally, Tolerance, check_count
 from durable.verbs import Verbs
 from durable.window import Window

@@ -6,11 +6,11 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from datetime import timedelta
-from typing import Literal, TypeGuard, get_args
+from typing import TypeGuard
 
 import msgspec
 
-from durable.limits import LONGEST_TEXT, LONGEST_TIME, check_text
+from durable.sizes import LONGEST_TEXT, LONGEST_TIME, check_text
 
 Path = tuple[str, ...]
 """What is limited: ``("engine",)``, ``("handler", "Mailer", "send")``, ``("limit", "tenant", "acme")``."""
@@ -26,7 +26,6 @@ _LONGEST_BURST_MS = 100 * LONGEST_TIME.total_seconds() * 1000
 
 LIMIT_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.-]{0,35}")
 _LEVEL = re.compile(r"[a-zA-Z0-9_.-]{1,36}")
-_LINE = re.compile(r"[\x21-\x7e]{1,200}")
 _DEPTHS = {"engine": (1,), "service": (2,), "handler": (3,), "key": (3,), "limit": (2, 3, 4)}
 _EXPECTED = (
     "expected engine, service/NAME, handler/SERVICE/NAME, key/SERVICE/KEY, or limit/NAME with up to two levels of a "
@@ -57,41 +56,6 @@ class Rate(msgspec.Struct, frozen=True):
     def apart_ms(self) -> float:
         """From one start to the next, if they come evenly."""
         return self.per.total_seconds() * 1000 / self.count
-
-
-class Debounce(msgspec.Struct, frozen=True):
-    """A call waits for ``window``; a later one within that time takes its place, and waits anew.
-
-    However many come, one runs ``longest`` after the first of them.
-    """
-
-    window: timedelta
-    longest: timedelta | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("window", "longest"):
-            duration: object = getattr(self, name)
-            if duration is None and name == "longest":
-                continue
-            if not isinstance(duration, timedelta):
-                raise TypeError(f"{name} is a timedelta, got {duration!r}; write Debounce(timedelta(seconds=5))")
-            if not timedelta(0) < duration <= LONGEST_TIME:
-                raise ValueError(f"{name} is longer than zero, and at most ten years, got {duration}")
-        if self.longest is not None and self.longest < self.window:
-            raise ValueError(f"longest ({self.longest}) is shorter than window ({self.window}), which would never end")
-
-
-Singleton = Literal["skip", "queue", "cancel"]
-"""What a call does while another one is under way: nothing; wait for it; or cancel it, and run when it has ended."""
-
-
-def check_single(singleton: object, debounce: object) -> None:
-    if singleton is not None and singleton not in get_args(Singleton):
-        raise ValueError(f"singleton is one of {', '.join(get_args(Singleton))}, got {singleton!r}")
-    if debounce is not None and not isinstance(debounce, Debounce):
-        raise TypeError(f"debounce is a Debounce, got {debounce!r}; write Debounce(timedelta(seconds=5))")
-    if singleton is not None and debounce is not None:
-        raise ValueError("a handler is a singleton, or debounced, not both: what is debounced runs one at a time")
 
 
 class Limit(msgspec.Struct, frozen=True):
@@ -171,7 +135,7 @@ def check_limits(limits: tuple[Limit, ...]) -> None:
     """A tuple of them, no two for one pattern."""
     _check_type(limits, tuple, "limits are a tuple of Limit")
     for limit in limits:
-        _check_type(limit, Limit, "limits are a tuple of Limit")
+        _check_type(limit, Limit, "a limit is a Limit; write Limit('engine', concurrency=10)")
     twice = next((pattern for pattern, n in Counter(limit.pattern for limit in limits).items() if n > 1), None)
     if twice is not None:
         raise ValueError(f"two limits are for {twice}; make them one")
@@ -201,12 +165,6 @@ def check_limit_key(key: object) -> str:
     levels = key.split("/") if isinstance(key, str) else []
     if not isinstance(key, str) or not 1 <= len(levels) <= 2 or not all(_LEVEL.fullmatch(level) for level in levels):
         raise ValueError(f"a limit key is one or two parts like acme or acme/eu, each {_LEVEL.pattern}, got {key!r}")
-    return key
-
-
-def check_line(key: object) -> str:
-    if not isinstance(key, str) or not _LINE.fullmatch(key):
-        raise ValueError(f"a singleton key is 1 to 200 visible ASCII characters, got {key!r}")
     return key
 
 

@@ -14,8 +14,8 @@ from durable.action import outside_steps
 from durable.core.awaits import Await, One, Settled, Timeout
 from durable.core.outcome import Failure
 from durable.errors import DurableTimeoutError
-from durable.limits import LONGEST_TIME
 from durable.machine import Machine
+from durable.sizes import LONGEST_TIME
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)

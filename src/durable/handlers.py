@@ -15,7 +15,6 @@ from durable.core.invocation import Kind
 from durable.errors import PayloadError
 from durable.flaw import refused
 from durable.flow import Limit, no_named_limit
-from durable.limits import LONGEST_KEY, check_text
 from durable.machine import Machine, Outgoing
 from durable.misuse import not_a_handler
 from durable.retry import RetryPolicy
@@ -23,6 +22,7 @@ from durable.serde import decode, decoder, encode, encode_as
 from durable.settings import HANDLER_NAME, Declaration, Settings, documentation, wire_name
 from durable.shape import accepts_none, is_raw
 from durable.signature import HandlerSignature
+from durable.sizes import LONGEST_KEY, check_text
 from durable.timetable import Timetable
 
 C = TypeVar("C")

@@ -14,9 +14,9 @@ import msgspec
 from durable.core.entries import Target
 from durable.core.outcome import Failure, Outcome, Success
 from durable.errors import InvocationCancelledError, TerminalError
-from durable.limits import LARGEST, check_size
 from durable.machine import Machine, Outgoing
 from durable.retry import RetryPolicy
+from durable.sizes import LARGEST, check_size
 from durable.tally import Goal, Tally
 from durable.window import Window
 

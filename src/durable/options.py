@@ -10,8 +10,8 @@ import msgspec
 
 from durable.errors import DurableError
 from durable.flow import Limit, check_declared
-from durable.limits import LONGEST_NAME, check_flag, check_text
 from durable.retry import HANDLER_RETRIES, RetryPolicy, check_policy
+from durable.sizes import LONGEST_NAME, check_flag, check_text
 
 Durability = Literal["power", "process"]
 

@@ -14,9 +14,9 @@ from durable.core.entries import Target
 from durable.core.invocation import Kind
 from durable.core.schedule import Definition
 from durable.handlers import DeclaredSchedule, Handler, check_handler
-from durable.limits import LONGEST_NAME, check_text
 from durable.machine import Outgoing
 from durable.serde import plain
+from durable.sizes import LONGEST_NAME, check_text
 from durable.timetable import Timetable, TimetableKeywords
 
 T = TypeVar("T")

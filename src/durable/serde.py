@@ -18,8 +18,8 @@ import msgspec
 
 from durable.errors import PayloadError
 from durable.flaw import UNENCODABLE, find_flaw
-from durable.limits import check_size
 from durable.shape import accepts_none, check_readable, is_raw
+from durable.sizes import check_size
 
 T = TypeVar("T")
 

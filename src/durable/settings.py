@@ -10,9 +10,10 @@ from typing import TypedDict
 
 import msgspec
 
-from durable.flow import Debounce, Limit, Rate, Singleton, check_limit_name, check_single
-from durable.limits import check_flag, check_text
+from durable.flow import Limit, Rate, check_limit_name
 from durable.retry import RetryPolicy, check_policy
+from durable.singleton import Debounce, Singleton, check_single
+from durable.sizes import check_flag, check_text
 
 SERVICE_NAME = re.compile(r"(?!restate$)[a-zA-Z_][a-zA-Z0-9_.-]*")
 HANDLER_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")

@@ -8,9 +8,9 @@ from functools import cached_property
 from typing import Any, ClassVar, Generic, TypeVar, overload
 
 from durable.flaw import refused
-from durable.limits import LONGEST_NAME, check_text
 from durable.serde import decoder, encode_as
 from durable.shape import accepts_none
+from durable.sizes import LONGEST_NAME, check_text
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from durable.core import control, lifecycle
-from durable.core.admission import PATIENCE
 from durable.core.entries import Signalled, Target
 from durable.core.ids import CANCEL
 from durable.core.invocation import Kind, LoadedInstance, Request, Status, Timer, instance_id
@@ -20,7 +19,8 @@ from durable.core.lanes import Lane, LaneKey, Mode
 from durable.core.ledger import Ledger, Resident, Rule, Start
 from durable.core.lifecycle import Failed
 from durable.core.outcome import Failure, Success
-from durable.core.single import no_room
+from durable.core.single import full_queue
+from durable.core.turns import PATIENCE
 from durable.errors import InvocationStateError
 from durable.flow import Limit, LimitSet, Path, Rate, parse_pattern, read_path
 from durable.retry import RetryPolicy
@@ -67,7 +67,7 @@ def let_in(ledger: Ledger, now_ms: int = NOW, most: int = 1_000_000) -> list[Res
         if resident.invocation.status is Status.RUNNING:
             went.append(resident)
     if len(went) < most:
-        admission.changed = False
+        admission.turns.changed = False
     return went
 
 
@@ -92,7 +92,7 @@ def reopened(ledger: Ledger, limits: LimitSet, rates: dict[str, float], now_ms: 
         admission.restore(lane, status, count)
     for row in rows:
         if row.holds and row.status not in (Status.RUNNING, Status.COMPLETED):
-            admission.recover(row)
+            admission.count(row)
     for resident in running(after):
         lifecycle.recover(after, resident, now_ms)
     admission.opening = False
@@ -225,7 +225,7 @@ def test_an_engine_without_limits_counts_nothing() -> None:
     assert not ledger.admission.active
     assert ledger.admission.slots == {}
     assert ledger.admission.imbalance([each.invocation for each in running(ledger)]) == []
-    assert no_room(ledger, running(ledger)[0].invocation.request, NOW) is None
+    assert full_queue(ledger, running(ledger)[0].invocation.request, NOW) is None
 
 
 def test_a_slot_is_held_through_a_wait_if_the_limit_says_so() -> None:
@@ -428,10 +428,10 @@ def test_lines_of_others_that_are_about_to_go_fill_no_queue() -> None:
     ledger = a_ledger(Limit("service/Mail", concurrency=1), Limit("service/Cart", concurrency=1, queue=0))
     first, _ = send(ledger, "a"), send(ledger, "a")
     complete(ledger, first)  # the line of the second is open, and nobody has looked yet
-    assert ledger.admission.changed
+    assert ledger.admission.turns.changed
 
     request = Request(target=Target("Cart", "show", "x"), kind=Kind.SHARED, payload=b"")
-    assert no_room(ledger, request, NOW) is None
+    assert full_queue(ledger, request, NOW) is None
 
 
 def test_who_holds_and_who_claims_do_not_wait_for_each_other() -> None:
@@ -583,11 +583,11 @@ def test_who_waits_for_a_key_is_counted_until_it_leaves() -> None:
     mary = Target("Cart", "add", "mary")
     accept(ledger, mary)
     second = accept(ledger, mary)
-    assert no_room(ledger, second.invocation.request, NOW) is not None
+    assert full_queue(ledger, second.invocation.request, NOW) is not None
 
     control.kill(ledger, second, NOW)
 
-    assert no_room(ledger, second.invocation.request, NOW) is None
+    assert full_queue(ledger, second.invocation.request, NOW) is None
 
 
 def test_who_waits_to_go_on_is_paused_and_who_waits_to_start_is_not() -> None:
@@ -665,15 +665,15 @@ def test_what_was_running_goes_on_uncounted_where_no_limit_is() -> None:
 def test_a_full_queue_has_no_room_and_an_empty_one_has() -> None:
     ledger = a_ledger(Limit("limit/tenant/*", concurrency=1, queue=1))
     request = send(ledger, "a").invocation.request
-    assert no_room(ledger, request, NOW) is None  # one may wait
+    assert full_queue(ledger, request, NOW) is None  # one may wait
 
     send(ledger, "a")
     let_in(ledger)
 
-    full = no_room(ledger, request, NOW)
+    full = full_queue(ledger, request, NOW)
     assert full is not None
     assert full.refusal == ("limit/tenant/a lets 1 wait, and 1 do: send it again later (by the limit limit/tenant/*)")
-    assert no_room(ledger, send(ledger, "b").invocation.request, NOW) is None
+    assert full_queue(ledger, send(ledger, "b").invocation.request, NOW) is None
 
 
 def test_a_queue_of_none_refuses_only_who_would_have_to_wait() -> None:
@@ -682,8 +682,8 @@ def test_a_queue_of_none_refuses_only_who_would_have_to_wait() -> None:
     ledger.admit_instance(("Cart", "john"), LoadedInstance([], {}, {}, {}))
     john = msgspec.structs.replace(mary, target=Target("Cart", "add", "john"))
 
-    assert no_room(ledger, john, NOW) is None  # it starts at once
-    assert no_room(ledger, mary, NOW) is not None  # her key is held
+    assert full_queue(ledger, john, NOW) is None  # it starts at once
+    assert full_queue(ledger, mary, NOW) is not None  # her key is held
 
 
 def test_those_who_stood_in_a_lane_are_counted_after_a_restart() -> None:
@@ -961,7 +961,7 @@ class Flow(RuleBasedStateMachine):
 
     @invariant()
     def nobody_waits_who_could_run(self) -> None:
-        if self.ledger.admission.changed:
+        if self.ledger.admission.turns.changed:
             return  # the gatekeeper has not looked yet
         for resident in self.of(Status.READY):
             assert resident.invocation.lane is not None

@@ -33,7 +33,7 @@ Program = Callable[[Any], Awaitable[object]]
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     """What holds of 32 MiB holds of 64 KiB, and is quicker to test."""
-    for module in ("durable.limits", "durable.store.rows", "durable.store.connection"):
+    for module in ("durable.sizes", "durable.store.rows", "durable.store.connection"):
         monkeypatch.setattr(f"{module}.LARGEST", LARGEST)
 
 

@@ -6,20 +6,15 @@ room again opens the lane whose turn it is. So letting one in takes O(log lanes)
 
 from __future__ import annotations
 
-import heapq
-import math
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import count
 
 from durable.core.ids import InvocationId
 from durable.core.invocation import Invocation, Request, Status
 from durable.core.lanes import PAGE, Lane, LaneKey, Meter, Mode
-from durable.core.slots import Slot, imbalance
+from durable.core.slots import Slots, imbalance
+from durable.core.turns import Turns
 from durable.core.window import Window
 from durable.flow import LimitSet, Path, Rate
-
-PATIENCE = 8
-"""How often a lane is sent from one meter to another before it claims what is free on its way."""
 
 ROOM = 4_096
 """Lanes that stay in memory although nobody stands in them."""
@@ -32,18 +27,10 @@ class Admission:
         """Whether there are limits, or were: before that nothing is counted."""
         self.opening = False
         """Whether what ran when the last engine ended is still being counted: until then everybody waits."""
-        self.changed = False
-        """Whether somebody may be let in, since somebody looked."""
-        self.contended = False
-        """Whether somebody was held back by slots that are taken, since somebody looked."""
         self.meters: dict[Path, Meter] = {}
         self.lanes: dict[LaneKey, Lane] = {}
-        self.slots: dict[InvocationId, Slot] = {}
-        self._open: list[tuple[float, int, Lane]] = []
-        self._bells: list[tuple[float, int, Meter]] = []
-        self._numbers = count()  # what is equal in a heap comes in order
-        self._now = 0.0
-        """Virtual time: the turn of the last one that was let in."""
+        self.slots: dict[InvocationId, Slots] = {}
+        self.turns = Turns()
         self._room = ROOM
 
     # -- one invocation
@@ -66,7 +53,7 @@ class Admission:
         waits = (self.opening and lane.meters) or queued or lane.find_blocker(now_ms)
         return bool(waits)
 
-    def full(self, request: Request, now_ms: int, *, key_free: bool) -> Meter | None:
+    def full_queue(self, request: Request, now_ms: int, *, key_free: bool) -> Meter | None:
         """Who has no room for another one that waits, if this one would have to."""
         if self.opening:
             return None  # nobody knows yet
@@ -77,13 +64,13 @@ class Admission:
         bound = next(bounds, None)
         return bound if bound is not None and (not key_free or self.would_wait(lane, now_ms)) else None
 
-    def recover(self, invocation: Invocation) -> None:
+    def count(self, invocation: Invocation) -> None:
         """Count the slots of one that was running, or held them, when the last engine ended."""
         self.active = True
         if invocation.id not in self.slots:
             lane = self.lane_of(invocation.request, Mode.RESUME)
             running = invocation.status is Status.RUNNING
-            self._recount(invocation.id, lane, lane.meters if running else lane.held)
+            self._put(invocation.id, lane, lane.meters if running else lane.held)
 
     def go_on(self, invocation: Invocation) -> Lane | None:
         """It was running when the last engine ended: it has its slots again (``None``).
@@ -92,17 +79,17 @@ class Admission:
         """
         lane = self.lane_of(invocation.request, Mode.RESUME)
         if invocation.id in self.slots or not any(meter.full for meter in lane.meters):
-            self.recover(invocation)
+            self.count(invocation)
             return None
         if not lane.held or any(meter.full for meter in lane.held):
             return lane
-        self._recount(invocation.id, lane, lane.held)
+        self._put(invocation.id, lane, lane.held)
         return self.lane_of(invocation.request, Mode.HOLDER)
 
-    def _recount(self, id: InvocationId, lane: Lane, meters: Sequence[Meter]) -> None:
+    def _put(self, id: InvocationId, lane: Lane, meters: Sequence[Meter]) -> None:
         for meter in meters:
             meter.used += 1
-        self.slots[id] = Slot(lane.key, tuple(meters))
+        self.slots[id] = Slots(lane.key, tuple(meters))
 
     # -- changes of status, as the ledger sees them
 
@@ -125,7 +112,7 @@ class Admission:
             return
         lane.waiting += 1
         lane.line.add(invocation.n, invocation.id)
-        self._place(lane)
+        self.turns.place(lane)
 
     def _leave(self, invocation: Invocation) -> None:
         assert invocation.lane is not None
@@ -137,12 +124,7 @@ class Admission:
             lane.add_backlog(-1)
             lane.waiting -= 1
             if lane.claims and not lane.eager:
-                self._unclaim(lane)
-
-    def _unclaim(self, lane: Lane) -> None:
-        claimed, lane.claims = lane.meters[: lane.claims], 0
-        for meter in claimed:
-            self._give_back(meter)
+                self.turns.unclaim(lane)
 
     def _release(self, id: InvocationId, *, keep: bool) -> None:
         slot = self.slots.pop(id, None)
@@ -150,21 +132,17 @@ class Admission:
             return
         kept = tuple(meter for meter in slot.meters if keep and meter.limit.hold)
         if kept:
-            self.slots[id] = Slot(slot.key, kept)
+            self.slots[id] = Slots(slot.key, kept)
         for meter in slot.meters:
             if meter not in kept:
-                self._give_back(meter)
-
-    def _give_back(self, meter: Meter) -> None:
-        meter.used -= 1
-        self._open_next(meter)
+                self.turns.give_back(meter)
 
     # -- letting in
 
     @property
     def next_ms(self) -> int | None:
         """When a rate lets another one start, if somebody waits for that."""
-        return math.ceil(self._bells[0][0]) if self._bells else None
+        return self.turns.next_ms
 
     def due(self, now_ms: int) -> bool:
         next_ms = self.next_ms
@@ -172,28 +150,22 @@ class Admission:
 
     def pick(self, now_ms: int) -> Lane | None:
         """The lane whose turn it is, and that may let one in: that one's slots are taken."""
-        self._ring(now_ms)
-        while self._open:
-            lane = self._pop_open()
+        turns = self.turns
+        turns.ring(now_ms)
+        while (lane := turns.pop()) is not None:
             came_from, lane.last_blocker = lane.last_blocker, None
             eager = lane.eager
             blocker = lane.find_blocker(now_ms) if eager else None
             if blocker is not None:
                 lane.bounced += came_from is not None and came_from is not blocker
-                self._block(lane, blocker, now_ms)
+                turns.block(lane, blocker, now_ms)
             elif eager:
-                self._reserve(lane)
+                turns.reserve(lane)
             if came_from is not None:
-                self._open_next(came_from)  # it had room, and may have some left
+                turns.open_next(came_from)  # it had room, and may have some left
             if eager and blocker is None:
                 return lane
         return None
-
-    def _reserve(self, lane: Lane) -> None:
-        lane.take()
-        lane.picked += 1
-        self._now = max(self._now, lane.tag)
-        self._place(lane)
 
     def admit(self, lane: Lane, id: InvocationId, now_ms: int) -> None:
         """The one that was picked goes."""
@@ -204,7 +176,7 @@ class Admission:
         """The one that was picked is not there any more: its turn, and what it took, are the next one's."""
         self._untake(lane)
         if lane.eager and not lane.placed:
-            self._push_open(lane)
+            self.turns.open(lane)
 
     def lose(self, lane: Lane) -> None:
         """Nobody was found to be picked: the rows of those who should be there cannot be read."""
@@ -218,7 +190,7 @@ class Admission:
             if lane.key.mode is Mode.START:
                 meter.picked -= 1
                 meter.rings = False
-            self._give_back(meter)
+            self.turns.give_back(meter)
 
     def is_wanted(self, id: InvocationId) -> bool:
         """Whether somebody waits for a slot that this one has, and would not keep while it waits."""
@@ -230,52 +202,7 @@ class Admission:
     def _occupy(self, id: InvocationId, lane: Lane, now_ms: int) -> None:
         lane.start(now_ms)
         kept = self.slots[id].meters if id in self.slots else ()
-        self.slots[id] = Slot(lane.key, (*kept, *lane.meters))
-
-    def _place(self, lane: Lane) -> None:
-        if lane.placed or not lane.eager:
-            return
-        lane.tag = max(lane.tag, self._now) + lane.stride
-        self._push_open(lane)
-
-    def _push_open(self, lane: Lane) -> None:
-        lane.placed, self.changed = True, True
-        for meter in lane.meters:
-            meter.queued += 1
-        heapq.heappush(self._open, (lane.tag, next(self._numbers), lane))
-
-    def _pop_open(self) -> Lane:
-        _, _, lane = heapq.heappop(self._open)
-        lane.placed = False
-        for meter in lane.meters:
-            meter.queued -= 1
-        return lane
-
-    def _block(self, lane: Lane, meter: Meter, now_ms: int) -> None:
-        lane.placed, lane.last_blocker = True, meter
-        if not meter.full:
-            self._unclaim(lane)  # a rate may take hours
-        elif lane.bounced > PATIENCE:
-            lane.claim()
-        heapq.heappush(meter.heap(lane.key.mode), (lane.tag, next(self._numbers), lane))
-        self.contended = self.contended or meter.full
-        if not meter.full and not meter.rings:
-            meter.rings = True
-            heapq.heappush(self._bells, (meter.opens_ms(now_ms), next(self._numbers), meter))
-
-    def _open_next(self, meter: Meter) -> None:
-        if meter.full:
-            return
-        heaps = [meter.going_on] if meter.rings else [meter.going_on, meter.starting]
-        first = min((heap for heap in heaps if heap), default=None)
-        if first is not None:
-            self._push_open(heapq.heappop(first)[-1])
-
-    def _ring(self, now_ms: int) -> None:
-        while self._bells and self._bells[0][0] <= now_ms:
-            _, _, meter = heapq.heappop(self._bells)
-            meter.rings = False
-            self._open_next(meter)
+        self.slots[id] = Slots(lane.key, (*kept, *lane.meters))
 
     # -- limits
 
@@ -292,7 +219,8 @@ class Admission:
         self.limits, self.active = limits, self.active or bool(limits)
         if not self.active:
             return {}
-        self.meters, self._open, self._bells = {}, [], []
+        self.meters = {}
+        self.turns.clear()
         ahead = [meter for meter in before.values() if meter.next_start_ms > now_ms]
         for meter in ahead:
             self.resume_rate(meter.path, meter.next_start_ms, now_ms, meter.limit.rate)
@@ -303,21 +231,21 @@ class Admission:
             for meter in lane.meters:
                 meter.used += lane.picked
                 meter.picked += lane.picked if lane.key.mode is Mode.START else 0
-        self._count_slots(running)
+        self._recount(running)
         for lane in self.lanes.values():
             if lane.eager:
-                self._push_open(lane)  # its turn stays what it was
+                self.turns.open(lane)  # its turn stays what it was
         here = self.meters
         return {each.path: here[each.path].next_start_ms if each.path in here else None for each in ahead}
 
-    def _count_slots(self, running: Iterable[Invocation]) -> None:
+    def _recount(self, running: Iterable[Invocation]) -> None:
         before, self.slots = self.slots, {}
         for invocation in running:
             before.pop(invocation.id, None)
-            self.recover(invocation)
+            self.count(invocation)
         for id, slot in before.items():
             lane = self._lane(slot.key._replace(mode=Mode.RESUME))
-            self._recount(id, lane, lane.held)
+            self._put(id, lane, lane.held)
 
     def resume_rate(self, path: Path, next_start_ms: float, now_ms: int, before: Rate | None = None) -> bool:
         """Go on where the last engine, or another limit, ended; whether there is a limit that may ask for it."""
@@ -339,7 +267,7 @@ class Admission:
             lane.pending += waiting
         else:
             lane.waiting += waiting
-            self._place(lane)
+            self.turns.place(lane)
         self.active = True
 
     def prune(self, now_ms: int) -> list[Path]:
@@ -360,7 +288,7 @@ class Admission:
         lane = self.lanes.get(key)
         if lane is None:
             lane = self.lanes[key] = Lane(key, list(self._meters(key)))
-            self.changed = self.changed or len(self.lanes) > self._room
+            self.turns.changed = self.turns.changed or len(self.lanes) > self._room
         return lane
 
     def _meters(self, key: LaneKey) -> Iterator[Meter]:

@@ -13,7 +13,7 @@ from binascii import Error as BadBase64
 from typing import NamedTuple, NewType
 
 from durable.errors import BadIdError
-from durable.limits import check_text
+from durable.sizes import check_text
 
 InvocationId = NewType("InvocationId", bytes)
 """16 bytes; a plain one begins with its creation time, so that a database index grows at its end."""

@@ -98,7 +98,7 @@ def recover(ledger: Ledger, resident: Resident, now_ms: int) -> None:
 def count_slots(ledger: Ledger, resident: Resident) -> None:
     """It was running when the last engine ended: it has the slots that it had."""
     if ledger.admission.active:
-        ledger.admission.recover(resident.invocation)
+        ledger.admission.count(resident.invocation)
 
 
 def let_in(ledger: Ledger, resident: Resident | None, lane: Lane, now_ms: int) -> None:

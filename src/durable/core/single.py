@@ -48,13 +48,13 @@ def way_needs(ledger: Ledger, request: Request) -> Iterator[Needed]:
             yield from lifecycle.signal_needs(ledger, resident, CANCEL)
 
 
-def no_room(ledger: Ledger, request: Request, now_ms: int) -> Meter | None:
+def full_queue(ledger: Ledger, request: Request, now_ms: int) -> Meter | None:
     """Whose line is full, if a new invocation would have to wait in it."""
     admission = ledger.admission
     if not admission.active or _needs_no_place(ledger, request):
         return None
     key_free = request.kind is not Kind.EXCLUSIVE or not ledger.instances[instance_id(request.target)].lock
-    return admission.full(request, now_ms, key_free=key_free)
+    return admission.full_queue(request, now_ms, key_free=key_free)
 
 
 def _needs_no_place(ledger: Ledger, request: Request) -> bool:

@@ -12,18 +12,18 @@ from durable.core.lanes import Lane, LaneKey, Meter
 from durable.flow import Path
 
 
-class Slot(NamedTuple):
+class Slots(NamedTuple):
     """Of one invocation that runs, or that keeps some while it does not: one slot at each meter."""
 
     key: LaneKey
     meters: tuple[Meter, ...]
-    """None, if the limit that it held one of is gone for now."""
+    """Empty, if the limit that it held one of is gone for now."""
 
 
 def imbalance(
     meters: Mapping[Path, Meter],
     lanes: Iterable[Lane],
-    slots: Mapping[InvocationId, Slot],
+    slots: Mapping[InvocationId, Slots],
     running: Iterable[Invocation],
 ) -> list[str]:
     """Where the slots that are taken are not those of who runs, holds, or was picked."""
@@ -39,7 +39,7 @@ def imbalance(
     return wrong + [f"invocation {id.hex()} does not run, and has slots" for id in idle]
 
 
-def _taken(lanes: Iterable[Lane], slots: Iterable[Slot]) -> Counter[Path]:
+def _taken(lanes: Iterable[Lane], slots: Iterable[Slots]) -> Counter[Path]:
     taken = Counter(meter.path for slot in slots for meter in slot.meters)
     for lane in lanes:
         taken.update(meter.path for meter in (*lane.meters * lane.picked, *lane.meters[: lane.claims]))

@@ -8,11 +8,12 @@ from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
-from durable.flow import PRIORITIES, check_limit_key, check_line
+from durable.flow import PRIORITIES, check_limit_key
 from durable.ingress.delays import parse_delay, parse_timeout
 from durable.ingress.refusal import Refusal
-from durable.limits import LARGEST_HEADERS, headers_size
 from durable.runtime.requests import HandlerInfo
+from durable.singleton import check_line
+from durable.sizes import LARGEST_HEADERS, headers_size
 
 _PATH = "x-restate-ingress-path"
 _KEPT = frozenset({"connection", "host", "idempotency-key", "idempotency-expires", _PATH})

@@ -14,7 +14,7 @@ import msgspec
 
 from durable.core.entries import Target
 from durable.ingress.refusal import Refusal
-from durable.limits import LONGEST_KEY
+from durable.sizes import LONGEST_KEY
 
 Keyed = Callable[[str], bool]
 """Whether a service has keys; raises :class:`Refusal` if there is no such service."""

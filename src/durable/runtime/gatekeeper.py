@@ -71,7 +71,7 @@ class Gatekeeper:
         admission = self._kernel.ledger.admission
         if self.errand.busy or admission.opening:
             return
-        if admission.changed:
+        if admission.turns.changed:
             self.errand.begin()
         elif admission.next_ms != self._rings_ms:
             self._rings_ms = admission.next_ms
@@ -125,7 +125,7 @@ class Gatekeeper:
                 async with kernel.residency.hold_one(id):
                     resident = kernel.ledger.find(id)
                     if resident is not None:
-                        kernel.ledger.admission.recover(resident.invocation)
+                        kernel.ledger.admission.count(resident.invocation)
 
     # -- letting in
 
@@ -133,8 +133,8 @@ class Gatekeeper:
         self._rings_ms = None
         kernel, before = self._kernel, 0
         admission = kernel.ledger.admission
-        while admission.changed or admission.due(kernel.clock.now_ms()):
-            admission.changed = False
+        while admission.turns.changed or admission.due(kernel.clock.now_ms()):
+            admission.turns.changed = False
             while page := await self._pick_page():
                 await self._admit(page)
                 # One page is written while the next one starts.
@@ -170,8 +170,8 @@ class Gatekeeper:
     def _free_slots(self) -> None:
         """Who only waits gives its slot to who could run."""
         admission = self._kernel.ledger.admission
-        if admission.contended:
-            admission.contended = False
+        if admission.turns.contended:
+            admission.turns.contended = False
             for id, attempt in list(self._attempts().items()):
                 if attempt.waiting and admission.is_wanted(id):
                     self._suspend(id)

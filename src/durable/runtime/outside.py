@@ -18,7 +18,7 @@ from durable.core.invocation import Invocation, Kind, Request, Status, derived_i
 from durable.core.ledger import Resident
 from durable.core.lifecycle import Needed
 from durable.core.outcome import Outcome, Success
-from durable.core.single import make_way, no_room, skipped, way_needs
+from durable.core.single import full_queue, make_way, skipped, way_needs
 from durable.core.waits import Why, why, why_needs
 from durable.errors import (
     DamagedError,
@@ -29,11 +29,11 @@ from durable.errors import (
     TerminalError,
 )
 from durable.flow import no_named_limit
-from durable.limits import LONGEST_KEY, check_size, check_text
 from durable.runtime.kernel import Kernel
 from durable.runtime.requests import Accepted, Called, Peeked, Services, Submission
 from durable.runtime.watchdog import Watchdog
 from durable.runtime.writer import unsure
+from durable.sizes import LONGEST_KEY, check_size, check_text
 
 # What to do about an engine that stopped: whoever is told so may have opened the next one by then.
 _NOT_ACCEPTED = "the request was not accepted: open the engine again, and send it again"
@@ -249,7 +249,7 @@ class Outside:
             raise DamagedError(held)
         self._check_room()
         now_ms = self._kernel.clock.now_ms()
-        if not delay and (full := no_room(ledger, request, now_ms)) is not None:
+        if not delay and (full := full_queue(ledger, request, now_ms)) is not None:
             self._kernel.act()  # nothing was decided; lanes of what is refused may be forgotten
             raise QueueFullError(full.refusal, retry_after=full.wait())
         due_ms = None if delay is None else now_ms + round(delay.total_seconds() * 1000)

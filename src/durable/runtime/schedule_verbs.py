@@ -11,10 +11,10 @@ from durable.core.ids import write_invocation
 from durable.core.lifecycle import Needed
 from durable.core.schedule import Definition, Run, Schedule, Span
 from durable.errors import ScheduleStateError
-from durable.limits import check_headers, check_size
 from durable.runtime.kernel import Kernel
 from durable.runtime.scheduler import Scheduler
 from durable.schedules import ScheduleInfo
+from durable.sizes import check_headers, check_size
 from durable.timetable import to_ms
 
 MOST_SPANS = 100

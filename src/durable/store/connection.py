@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from durable.errors import StoreError
-from durable.limits import LARGEST
 from durable.options import Durability
+from durable.sizes import LARGEST
 
 BUSY_MS = 5_000
 

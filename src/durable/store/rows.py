@@ -18,7 +18,7 @@ from durable.core.schedule import Schedule
 from durable.core.suspects import Suspect
 from durable.errors import DamagedError
 from durable.flow import Limit
-from durable.limits import LARGEST
+from durable.sizes import LARGEST
 
 logger = logging.getLogger("durable.store")
 

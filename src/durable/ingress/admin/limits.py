@@ -15,7 +15,7 @@ from durable.ingress.admin import replies
 from durable.ingress.admin.door import Administered
 from durable.ingress.bodies import read_json
 from durable.ingress.refusal import Refusal
-from durable.limits import LONGEST_TIME
+from durable.sizes import LONGEST_TIME
 
 _MAX_BODY = 1024 * 1024
 

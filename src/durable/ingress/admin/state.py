@@ -16,10 +16,10 @@ from durable.ingress.admin.queries import only
 from durable.ingress.admin.services import the_class
 from durable.ingress.bodies import read_json
 from durable.ingress.refusal import Refusal
-from durable.limits import LONGEST_NAME
 from durable.replacement import REPLACE_STATE, Replacement, version_of
 from durable.runtime.requests import Submission
 from durable.service import Service, VirtualObject
+from durable.sizes import LONGEST_NAME
 
 _MAX_BODY = 32 * 1024 * 1024
 

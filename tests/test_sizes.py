@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from durable import Context, ObjectContext, Options, PayloadError, Promise, Service, State, VirtualObject, handler
-from durable.limits import LARGEST_HEADERS, LONGEST_KEY, LONGEST_NAME, check_headers, check_size, check_text
+from durable.sizes import LARGEST_HEADERS, LONGEST_KEY, LONGEST_NAME, check_headers, check_size, check_text
 from tests.fakes import FakeMachine
 
 LONG_KEY = "é" * (LONGEST_KEY // 2) + "x"

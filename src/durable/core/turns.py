@@ -1,0 +1,102 @@
+"""Whose turn it is: open lanes, lanes that wait for a meter, and bells that ring when a rate lets the next start."""
+
+from __future__ import annotations
+
+import heapq
+import math
+from itertools import count
+
+from durable.core.lanes import Lane, Meter
+
+PATIENCE = 8
+"""How often a lane is sent from one meter to another before it claims what is free on its way."""
+
+
+class Turns:
+    def __init__(self) -> None:
+        self.changed = False
+        """Whether somebody may be let in, since somebody looked."""
+        self.contended = False
+        """Whether somebody was held back by slots that are taken, since somebody looked."""
+        self._open: list[tuple[float, int, Lane]] = []
+        self._bells: list[tuple[float, int, Meter]] = []
+        self._numbers = count()  # what is equal in a heap comes in order
+        self._now = 0.0
+        """Virtual time: the turn of the last one that was let in."""
+
+    @property
+    def next_ms(self) -> int | None:
+        """When a rate lets another one start, if somebody waits for that."""
+        return math.ceil(self._bells[0][0]) if self._bells else None
+
+    def clear(self) -> None:
+        """Other meters hold from now on."""
+        self._open, self._bells = [], []
+
+    def place(self, lane: Lane) -> None:
+        """Its next one's turn comes after all that went before, the sooner the higher its priority."""
+        if not lane.placed and lane.eager:
+            lane.tag = max(lane.tag, self._now) + lane.stride
+            self.open(lane)
+
+    def open(self, lane: Lane) -> None:
+        """In the turn that it has."""
+        lane.placed, self.changed = True, True
+        for meter in lane.meters:
+            meter.queued += 1
+        heapq.heappush(self._open, (lane.tag, next(self._numbers), lane))
+
+    def pop(self) -> Lane | None:
+        """The open one whose turn it is."""
+        if not self._open:
+            return None
+        _, _, lane = heapq.heappop(self._open)
+        lane.placed = False
+        for meter in lane.meters:
+            meter.queued -= 1
+        return lane
+
+    def reserve(self, lane: Lane) -> None:
+        """One of it takes its slots."""
+        lane.take()
+        lane.picked += 1
+        self._now = max(self._now, lane.tag)
+        self.place(lane)
+
+    def block(self, lane: Lane, meter: Meter, now_ms: int) -> None:
+        """Until the meter has room."""
+        lane.placed, lane.last_blocker = True, meter
+        if not meter.full:
+            self.unclaim(lane)  # a rate may take hours
+        elif lane.bounced > PATIENCE:
+            lane.claim()
+        heapq.heappush(meter.heap(lane.key.mode), (lane.tag, next(self._numbers), lane))
+        self.contended = self.contended or meter.full
+        if not meter.full and not meter.rings:
+            meter.rings = True
+            heapq.heappush(self._bells, (meter.opens_ms(now_ms), next(self._numbers), meter))
+
+    def unclaim(self, lane: Lane) -> None:
+        claimed, lane.claims = lane.meters[: lane.claims], 0
+        for meter in claimed:
+            self.give_back(meter)
+
+    def give_back(self, meter: Meter) -> None:
+        """A slot is free."""
+        meter.used -= 1
+        self.open_next(meter)
+
+    def open_next(self, meter: Meter) -> None:
+        if meter.full:
+            return
+        heaps = [meter.going_on] if meter.rings else [meter.going_on, meter.starting]
+        first = min((heap for heap in heaps if heap), default=None)
+        if first is not None:
+            self.open(heapq.heappop(first)[-1])
+
+    def ring(self, now_ms: int) -> None:
+        """The time has come of some that wait to start."""
+        while self._bells and self._bells[0][0] <= now_ms:
+            _, _, meter = heapq.heappop(self._bells)
+            meter.rings = False
+            self.open_next(meter)
