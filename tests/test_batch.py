@@ -11,6 +11,7 @@ import pytest
 from durable import (
     Batch,
     Context,
+    Debounce,
     ObjectContext,
     Service,
     TerminalError,
@@ -25,7 +26,7 @@ from durable.service import handlers_of
 from durable.sizes import LARGEST
 from durable.testing import TestEngine
 from tests.fakes import FakeMachine
-from tests.runtime.batches import Account, Mailer
+from tests.runtime.batches import SECOND, Account, Mailer
 
 # What the type checkers would refuse.
 unchecked: Any = handler
@@ -58,6 +59,16 @@ def test_a_workflow_has_no_batches(context: Any) -> None:
     run.__annotations__["ctx"] = context
     with pytest.raises(TypeError, match="is a workflow's handler; only services and virtual objects have batches"):
         unchecked(batch=Batch(10))(run)
+
+
+@pytest.mark.parametrize(
+    "line", [{"singleton": "skip"}, {"singleton": "queue"}, {"singleton": "cancel"}, {"debounce": Debounce(SECOND)}]
+)
+def test_the_calls_of_a_batch_handler_stand_in_no_line(line: Any) -> None:
+    async def send(self: Any, ctx: Context, inputs: list[int]) -> None: ...
+
+    with pytest.raises(TypeError, match=r"send is given a batch: .* singleton and debounce are for handlers without"):
+        unchecked(batch=Batch(10), **line)(send)
 
 
 def test_a_batch_handler_takes_its_inputs_and_has_no_default() -> None:

@@ -81,6 +81,7 @@ class BatchHandler(Handler[Args, R_co], Generic[Args, R_co, C, Each, Results_co]
 
     def __init__(self, signature: BatchSignature, declared: Declaration, batch: Batch) -> None:
         super().__init__(signature, declared)
+        _check_alone(signature.title, declared)
         self.batch = batch
 
     @property
@@ -149,6 +150,14 @@ class BatchHandler(Handler[Args, R_co], Generic[Args, R_co, C, Each, Results_co]
     def __get__(self, instance: object, owner: type[Any]) -> Callable[[C, list[Each]], Awaitable[Results_co]]: ...
     def __get__(self, instance: object, owner: type[Any]) -> Any:
         return self if instance is None else self._signature.function.__get__(instance, owner)
+
+
+def _check_alone(title: str, declared: Declaration) -> None:
+    if declared.singleton is not None or declared.debounce is not None:
+        raise TypeError(
+            f"{title} is given a batch: its calls do not stand in a line, they wait together; singleton and debounce "
+            "are for handlers without batch="
+        )
 
 
 def value_of(outcome: Outcome) -> bytes:
