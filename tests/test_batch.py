@@ -12,7 +12,10 @@ from durable import (
     Batch,
     Context,
     Debounce,
+    Limit,
     ObjectContext,
+    Options,
+    QueueFullError,
     Service,
     TerminalError,
     Workflow,
@@ -69,6 +72,32 @@ def test_the_calls_of_a_batch_handler_stand_in_no_line(line: Any) -> None:
 
     with pytest.raises(TypeError, match=r"send is given a batch: .* singleton and debounce are for handlers without"):
         unchecked(batch=Batch(10), **line)(send)
+
+
+def test_no_queue_of_batches_refuses_anybody() -> None:
+    async def send(self: Any, ctx: Context, inputs: list[int]) -> None: ...
+
+    with pytest.raises(TypeError, match=r"send is given a batch: .* are never refused; bound the calls that wait with"):
+        unchecked(batch=Batch(10), concurrency=1, queue=5)(send)
+
+
+async def test_a_limit_of_the_handler_counts_the_calls_and_its_keywords_the_batches() -> None:
+    class Slow(Service):
+        @handler(batch=Batch(2, within=SECOND), concurrency=1, hold=True)
+        async def take(self, ctx: Context, inputs: list[int]) -> list[int]:
+            await ctx.sleep(SECOND)
+            return inputs
+
+    calls = Limit("handler/Slow/take", concurrency=4, queue=1, hold=True)
+    async with TestEngine(Slow(), options=Options(limits=(calls,))) as engine:
+        for each in range(5):
+            await engine.send(Slow.take, each)
+        await engine.settle()
+        usage = {use.path: (use.running, use.waiting) for use in engine.limits.usage()}
+        with pytest.raises(QueueFullError, match="handler/Slow/take lets 1 wait"):
+            await engine.send(Slow.take, 5)
+
+    assert usage == {"handler/Slow/take": (4, 1), "handler/Slow/take.batch": (1, 1)}
 
 
 def test_a_batch_handler_takes_its_inputs_and_has_no_default() -> None:

@@ -158,6 +158,12 @@ def _check_alone(title: str, declared: Declaration) -> None:
             f"{title} is given a batch: its calls do not stand in a line, they wait together; singleton and debounce "
             "are for handlers without batch="
         )
+    if declared.queue is not None:
+        raise TypeError(
+            f"{title} is given a batch: concurrency and rate count its batches, and the engine's own calls of those "
+            "are never refused; bound the calls that wait with a Limit('handler/SERVICE/HANDLER', concurrency=, "
+            "queue=, hold=True) in Options.limits"
+        )
 
 
 def value_of(outcome: Outcome) -> bytes:
