@@ -101,6 +101,18 @@ async def test_a_second_start_is_skipped_and_told_who_is_there() -> None:
         assert await again.result() == "f"
 
 
+async def test_one_that_is_skipped_does_not_use_up_its_idempotency_key() -> None:
+    async with TestEngine(Report()) as engine:
+        keyed = Report.skip.options(idempotency_key="k")
+        first, skipped = await engine.send(Report.skip, "a"), await engine.send(keyed, "b")
+        await engine.skip(61 * SECOND)
+        again = await engine.send(keyed, "b")
+        await engine.skip(61 * SECOND)
+
+        assert (skipped.id, await skipped.result()) == (first.id, "a")
+        assert (again.id != first.id, await again.result()) == (True, "b")
+
+
 async def test_starts_queue_in_order() -> None:
     async with TestEngine(Report()) as engine:
         sent = [await engine.send(Report.queue, name) for name in "abc"]
