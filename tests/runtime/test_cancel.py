@@ -18,6 +18,7 @@ from durable import (
     VirtualObject,
     handler,
 )
+from durable.errors import InvocationNotFoundError
 from durable.testing import TestEngine
 
 HOUR = timedelta(hours=1)
@@ -137,8 +138,11 @@ async def test_what_waits_for_its_key_or_its_time_never_runs() -> None:
         for each in waiting:
             with pytest.raises(TerminalError, match="cancelled"):
                 await each
-        with pytest.raises(TerminalError, match="not found"):
-            await pending.result()
+        for each in (pending, scheduled):
+            with pytest.raises(InvocationNotFoundError, match="or is forgotten: purged, cancelled before its start"):
+                await each.result()
+            with pytest.raises(InvocationNotFoundError):
+                await each.status()
 
 
 async def test_a_call_can_be_cancelled_through_its_future() -> None:
