@@ -83,7 +83,7 @@ def _check_log(path: Path, found: os.stat_result | None) -> None:
     if (found is None or not found.st_size) and (left := _status(log)) is not None and left.st_size:
         raise StoreError(
             f"{path} is {'missing' if found is None else 'empty'}, but its log is there and may hold work that was "
-            f"acknowledged; restore the database from a backup, or remove {log} to begin anew"
+            f"acknowledged; move {log} away, or its database back; without both, restore a backup or begin anew"
         )
 
 
