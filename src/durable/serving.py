@@ -120,6 +120,7 @@ def shown(bound: Mapping[Names, Bound]) -> Services:
             handler.raw_output,
             handler.settings.limit is not None,
             handler.settings.lines,
+            handler.needs_input,
         )
     return services
 

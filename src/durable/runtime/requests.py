@@ -73,6 +73,8 @@ class HandlerInfo(NamedTuple):
     """Whether it takes a limit key."""
     lines: bool = False
     """Whether it takes a singleton key."""
+    needs_input: bool = False
+    """Whether it cannot be called without one."""
 
 
 Services = Mapping[str, Mapping[str, HandlerInfo]]

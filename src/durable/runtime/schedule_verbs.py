@@ -38,7 +38,7 @@ class ScheduleVerbs:
             return await self._write(schedule.begin(definition, now_ms))
         row = self._own(definition.id)
         if new:
-            raise ScheduleStateError(f"there is a schedule {definition.id!r} already; put() changes it")
+            raise ScheduleStateError(f"there is a schedule {definition.id!r} already; put() changes it, over HTTP PUT")
         return await self._write(schedule.redefine(self._settled(row), definition, now_ms))
 
     async def all(self) -> list[ScheduleInfo]:

@@ -52,7 +52,7 @@ async def test_one_that_is_created_runs_with_its_input(client: httpx.AsyncClient
 
 async def test_one_that_is_there_is_changed_by_put_only(client: httpx.AsyncClient, engine: AdminEngine) -> None:
     await created(client)
-    refuses(await client.post("/schedules", json={"id": "it", "timetable": HOURLY, **WEIGH}), 409, "already")
+    refuses(await client.post("/schedules", json={"id": "it", "timetable": HOURLY, **WEIGH}), 409, "over HTTP PUT")
 
     reply = await client.put("/schedules/it", json={"timetable": {"every": "PT10M", "overlap": "queue"}, **WEIGH})
 
@@ -96,6 +96,7 @@ async def test_a_backfill_runs_the_past(client: httpx.AsyncClient, engine: Admin
         ({"handler": "deliver"}, 422, "takes no input"),
         ({"id": "a/b"}, 422, "has no slash"),
         ({"colour": "red"}, 422, "colour"),
+        ({"timetable": {**HOURLY, "catchup": "all"}}, 422, "unknown field `catchup`"),
     ],
 )
 async def test_what_makes_no_sense_refuses(
@@ -104,6 +105,19 @@ async def test_what_makes_no_sense_refuses(
     reply = await client.post("/schedules", json={"id": "it", "timetable": HOURLY, **WEIGH, **fields})
 
     refuses(reply, status, message)
+
+
+async def test_a_handler_that_needs_an_input_is_given_one(client: httpx.AsyncClient) -> None:
+    without = {"service": "office", "handler": "weigh", "timetable": HOURLY}
+
+    refuses(await client.post("/schedules", json={"id": "it", **without}), 422, "office/weigh needs an input; give it")
+    refuses(await client.put("/schedules/it", json=without), 422, "office/weigh needs an input; give it")
+
+
+async def test_put_is_told_the_id_by_its_path(client: httpx.AsyncClient) -> None:
+    refuses(
+        await client.put("/schedules/it", json={"id": "it", "timetable": HOURLY, **WEIGH}), 422, "unknown field `id`"
+    )
 
 
 async def test_a_backfill_of_the_future_refuses(client: httpx.AsyncClient, engine: AdminEngine) -> None:

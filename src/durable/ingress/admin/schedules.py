@@ -131,6 +131,8 @@ def _check(info: HandlerInfo, posted: _Put) -> None:
         raise Refusal(422, f"{name} {'has no keys' if posted.key is not None else 'needs a key'}")
     if info.raw_input or (posted.input and not info.takes_input):
         raise Refusal(422, f"{name} takes {'bytes, which JSON has not' if info.raw_input else 'no input'}")
+    if info.needs_input and not posted.input:
+        raise Refusal(422, f"{name} needs an input; give it as `input`")
 
 
 def _id(request: Request) -> str:
