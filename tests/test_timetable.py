@@ -170,6 +170,10 @@ def test_an_interval_is_no_cron_expression() -> None:
         (lambda: Timetable("* * * * *", tz="Europe/Atlantis"), "tz is the name of a time zone"),
         (lambda: Timetable("* * * * *", tz="../etc/passwd"), "tz is the name of a time zone"),
         (lambda: Timetable(every=timedelta(milliseconds=5)), "every is at least"),
+        (
+            lambda: Timetable(every=timedelta(days=1), tz="Europe/Paris"),
+            "tz is for a cron expression, got 'Europe/Paris'",
+        ),
         (lambda: Timetable(every=timedelta(hours=1), jitter=timedelta(-1)), "jitter cannot be negative"),
         (lambda: Timetable(every=timedelta(hours=1), start=datetime(2026, 1, 1)), "a datetime with a zone"),  # noqa: DTZ001
         (lambda: Timetable("* * * * *", overlap="maybe"), "overlap is"),

@@ -68,6 +68,8 @@ class Timetable(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_
         zone = _zone(self.tz)
         if self.cron is not None:
             _check_cron(self.cron, zone)
+        elif self.tz != "UTC":
+            raise ValueError(f"tz is for a cron expression, got {self.tz!r} beside every: an interval has no zone")
 
     def _check_durations(self) -> None:
         for name in ("every", "window", "jitter"):
@@ -90,7 +92,7 @@ class Timetable(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_
     @property
     def times(self) -> tuple[object, ...]:
         """What the times follow from."""
-        return self.cron, self.every, self.tz if self.cron else None, self.start, self.end
+        return self.cron, self.every, self.tz, self.start, self.end
 
     @property
     def jitter_ms(self) -> int:
