@@ -6,6 +6,7 @@ import asyncio
 from contextlib import suppress
 from datetime import timedelta
 
+from durable.core.ids import read_invocation
 from durable.engine import Engine
 from durable.options import Options
 from tests.simulation.audit import audit
@@ -26,11 +27,15 @@ class SimulatedEngine(Engine):
         )
         super().__init__(":memory:", Plain(world), Shelf(world), Register(world), Decision(world), options=options)
         self._clock = SimulatedClock(world, process)
+        world.is_attempted = self._is_attempted
         world.open(options.limits, self._clock.now_ms())
         self.store = FaultyStore(world, process, self._clock)
         self._make_store = lambda: self.store
         self._chance = world.chance("jitter").random
         self._entropy = world.chance("ids").randbytes
+
+    def _is_attempted(self, id: str) -> bool:
+        return self._running is not None and read_invocation(id) in self._running.invoker.attempts
 
     async def kill(self, process: Process) -> None:
         """Let nothing of it go on, as after a crash."""

@@ -34,8 +34,8 @@ class Turnstile:
         """Who has begun where slots are held, and has not ended."""
         self._steady = True
         """No limit was ever changed."""
-        self._recovering = set[str]()
-        """Who ran when the last process ended, and does not yet."""
+        self._recovering = dict[str, int]()
+        """Who ran when the last process ended, and does not yet; and how long its journal was."""
         self._held = set[str]()
         """Who ever did: its slots may be kept again, when slots are."""
         self._ended: dict[str, tuple[Path, ...]] = {}
@@ -68,7 +68,7 @@ class Turnstile:
 
     def _enter(self, process: Process, id: str, paths: tuple[Path, ...]) -> None:
         self._ended.pop(id, None)
-        self._recovering.discard(id)
+        self._recovering.pop(id, None)
         for path in paths:
             most, others = self._rules.most(path), self._counted(path)
             if most is not None and id not in others | self._excused and len(others) >= most:
@@ -80,7 +80,9 @@ class Turnstile:
                 self._held.add(id)
 
     def _check(self, process: Process, id: str, path: Path, others: set[str], most: int) -> None:
-        there = others & self._counted(path)
+        # Whose attempt is over may wait for a slow read before it leaves, and does nothing any more.
+        at_work = {id for id in self._present.get(path, ()) if self._world.is_attempted(id)}
+        there = others & self._counted(path) & (at_work | self._holders.get(path, set()))
         if not process.dead and len(there) >= most and self._tags[id] not in self.disturbed:
             who = sorted(self._tags[each] or each for each in there)
             name = self._tags[id] or id
@@ -103,20 +105,20 @@ class Turnstile:
         return {id for id in there if self._tags[id] not in self.disturbed}
 
     def committed(self, rows: Iterable[Invocation]) -> None:
-        """Who ran has its slots again, before others are let in."""
+        """Who ran has its slots again, before others are let in: unless it went on, and waited for something."""
         for row in rows if self._recovering else ():
-            id = write_invocation(row.id)
-            if row.status is Status.READY and id in self._recovering and self._steady:
+            had = self._recovering.pop(write_invocation(row.id), None)
+            stands = row.status is Status.READY and had == len(self._world.disk.journal(row.n))
+            if stands and self._steady:
                 self._world.violated(f"{row.request.target} ran when the last process ended, and another has its slot")
-            self._recovering.discard(id)
 
     # -- what becomes of the limits
 
     def open(self, limits: tuple[Limit, ...]) -> None:
         """Nobody is in a handler: a process begins, with code that declares these limits."""
         self._present = {}
-        self._recovering = self._in(Status.RUNNING)
-        self._excused |= self._pardoned & self._recovering
+        self._recovering = {id: self._journaled(id) for id in sorted(self._in(Status.RUNNING))}
+        self._excused |= self._pardoned & self._recovering.keys()
         self._pardoned = set()
         if self._rules.deploy(limits):
             self._steady = False
@@ -153,6 +155,9 @@ class Turnstile:
     def _in(self, status: Status) -> set[str]:
         rows = self._world.disk.invocations.values()
         return {write_invocation(row.id) for row in rows if row.status is status}
+
+    def _journaled(self, id: str) -> int:
+        return len(self._world.disk.journal(self._world.disk.numbers[read_invocation(id)]))
 
     def _has_begun(self, id: str) -> bool:
         """And not ended, as the disk has it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -62,6 +62,8 @@ class World:
         """When the last one ended."""
         self.reading_since_ms = 0
         """When the first of those began that came one upon the other, by the engine's clock."""
+        self.is_attempted: Callable[[str], bool] = lambda id: False
+        """Whether the engine that runs has an attempt of an invocation."""
         self.rules = Rules()
         self.turnstile, self.tempo = Turnstile(self, self.rules), Tempo(self, self.rules)
         self._chances: dict[str, Random] = {}
