@@ -32,9 +32,7 @@ class Debounce(msgspec.Struct, frozen=True):
             if not timedelta(0) < duration <= LONGEST_TIME:
                 raise ValueError(f"{name} is longer than zero, and at most ten years, got {duration}")
         if self.longest is not None and self.longest < self.window:
-            raise ValueError(
-                f"longest ({self.longest}) is shorter than window ({self.window}): it would never be over"
-            )
+            raise ValueError(f"longest ({self.longest}) is shorter than window ({self.window}): it would never be over")
 
 
 Singleton = Literal["skip", "queue", "cancel"]

@@ -62,3 +62,11 @@ async def test_whoever_waits_for_an_outcome_is_told_what_to_do() -> None:
 
     with pytest.raises(EngineStoppedError, match="it was closed; the outcome is not known: open the engine again"):
         await waiting
+
+
+async def test_one_that_stopped_by_itself_does_not_settle() -> None:
+    """A test must not pass because nothing moves any more."""
+    async with TestEngine(Counter()) as engine:
+        engine._open.kernel.writer.fail(OSError("a defect"))
+        with pytest.raises(EngineStoppedError, match="a defect"):
+            await engine.settle()

@@ -13,13 +13,14 @@ import msgspec
 
 from durable.audit import Audit
 from durable.engine import Engine
+from durable.errors import EngineStoppedError
 from durable.options import Options
 from durable.service import AnyService, VirtualObject
 from durable.store import Store
 from durable.store.memory import MemoryDisk
 from durable.testing.audit import audit_disk
 from durable.testing.clock import TestClock
-from durable.testing.crash import CrashingStore
+from durable.testing.crash import Crashed, CrashingStore
 from durable.testing.faults import Faults
 from durable.testing.freeze import FREEZE, Freezer, check_held, new_step, submit
 from durable.testing.running import say_running
@@ -93,14 +94,22 @@ class TestEngine(Engine):
             await self.settle()
 
     async def settle(self) -> None:
-        """Run until nothing can move without the outside or the clock."""
+        """Run until nothing can move without the outside or the clock.
+
+        :class:`EngineStoppedError` if the engine has stopped by itself, and no test wanted it: nothing would ever move.
+        """
         quiet = 0
         for turn in count():
             # Most turns are the loop's own; after many, something real (a thread, a socket) is being waited for.
             await asyncio.sleep(0 if turn < 1000 else 0.001)
             quiet = quiet + 1 if self.idle else 0
             if quiet == 3:
-                return
+                return self._check_alive()
+
+    def _check_alive(self) -> None:
+        stopped = None if self._running is None else self.door.stopped
+        if stopped is not None and not isinstance(stopped, Crashed | EngineStoppedError):
+            raise EngineStoppedError(f"the engine has stopped: {stopped!r}") from stopped
 
     async def skip(self, duration: timedelta, /) -> None:
         """Move the clock, firing every timer on the way, in order."""
