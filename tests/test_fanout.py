@@ -147,18 +147,26 @@ class Parent(Service):
         return [*sizes, *added]
 
     @handler
+    async def views(self, ctx: Context) -> list[Any]:
+        items = {"c": 1, "a": 2, "b": 3}
+        sizes, added = await gather(ctx.map(Item.size, items.keys()), ctx.map(Item.add, items.items()))
+        return [*sizes, *added]
+
+    @handler
     async def forgets(self, ctx: Context) -> None:
         ctx.map(Work.undo, [1])
 
     @handler
     async def one(self, ctx: Context, case: str) -> object:
         pairs: Any = ["a1"]
+        untyped: Any = [("a", 1), ("b", "x")]
         cases: dict[str, Any] = {
             "pairs": lambda: ctx.map(Item.add, pairs),
             "key": lambda: ctx.map(Work.undo.options(idempotency_key="k"), [1]),
             "none": lambda: ctx.map(Work.undo, [1], concurrency=0),
             "typo": lambda: ctx.map(Work.undo, [1], **{"tolerated": 1}),
             "set": lambda: ctx.map(Work.undo, {1, 2}),
+            "type": lambda: ctx.map(Item.add, untyped),
             "handler": lambda: ctx.map(self.world.at_work, [1]),
             "unknown": lambda: ctx.map(generic("No", "body"), [b"1", b"2"]),
             "large": lambda: ctx.map(generic("No", "body"), [b"x" * 100]),
@@ -351,6 +359,12 @@ async def test_a_handler_with_a_key_is_mapped_over_keys_or_pairs() -> None:
         assert await engine.call(Parent.keyed) == [1, 2, "a1", "b2"]
 
 
+async def test_the_views_of_a_dict_have_its_order() -> None:
+    world = World()
+    async with TestEngine(Parent(world), Item(world)) as engine:
+        assert await engine.call(Parent.views) == [1, 1, 1, "c1", "a2", "b3"]
+
+
 @pytest.mark.parametrize(
     ("case", "message"),
     [
@@ -360,6 +374,7 @@ async def test_a_handler_with_a_key_is_mapped_over_keys_or_pairs() -> None:
         ("typo", "a map has no option tolerated; it has min_successful, tolerated_failures, tolerated_fraction"),
         ("set", "a map was given a set, whose order a replay would not find again"),
         ("handler", "is not a handler"),
+        ("type", "1 of 2 failed, 0 tolerated: input 1: the input of Item.add"),
     ],
 )
 async def test_what_cannot_be_mapped_is_refused(case: str, message: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Set
+from collections.abc import Awaitable, Callable, ItemsView, Iterable, KeysView, Set
 from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar, Unpack, overload
 
 from msgspec import Raw
@@ -194,9 +194,14 @@ class Steps:
 
 
 def _ordered(inputs: Iterable[Any]) -> list[Any]:
-    if isinstance(inputs, Set):
+    if _unordered(inputs):
         raise TypeError("a map was given a set, whose order a replay would not find again; write sorted(...)")
     return list(inputs)
+
+
+def _unordered(inputs: object) -> bool:
+    """The views of a dict are sets, too, but have its order."""
+    return isinstance(inputs, Set) and not isinstance(inputs, KeysView | ItemsView)
 
 
 def _job(handler: Handler[..., object], concurrency: int, goal: Goal) -> Job:
