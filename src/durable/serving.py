@@ -99,10 +99,12 @@ def check_served(limits: Iterable[Limit], bound: Mapping[Names, Bound], served: 
         wanted = tuple(names[:1])
         if kind == "handler":
             there, known, wanted = bound, served, tuple(names)
+        elif kind == "key":
+            there = known = {(service,) for (service, _), each in bound.items() if each.handler.keyed}
         elif kind == "limit":
             there = known = {(pool,) for pool in pools if pool}
         if kind != "engine" and not any(matches(wanted, name) for name in known):
-            what = "named limit, see @handler(limit=...)" if kind == "limit" else kind.replace("key", "service")
+            what = {"limit": "named limit, see @handler(limit=...)", "key": "service with keys"}.get(kind, kind)
             listed = ", ".join(sorted("/".join(name) for name in there)) or "none"
             raise ValueError(f"{limit} is for no {what} of this engine; there are: {listed}")
 

@@ -139,7 +139,8 @@ async def test_calls_under_one_limit_do_not_wait_for_each_other_for_ever() -> No
     ("pattern", "said"),
     [
         ("service/Wrok", "no service of this engine; there are: Declared, Line, Work"),
-        ("key/Lien/x", "no service of this engine; there are: Declared, Line, Work"),
+        ("key/Lien/x", "no service with keys of this engine; there are: Line"),
+        ("key/Work/x", "no service with keys of this engine; there are: Line"),
         (
             "handler/Work/dew",
             "no handler of this engine; there are: Declared/narrow, Declared/slow",
