@@ -107,6 +107,25 @@ async def test_a_random_key_is_told_to_who_must_ask_again():
     assert script.requests[0].headers["idempotency-key"] in str(unanswered.value)
 
 
+async def test_what_was_refused_each_time_was_not_accepted():
+    client, _, time = scripted(error(429, "full", retry_after="20"), httpx.ConnectError("refused"), error(429, "full"))
+
+    with pytest.raises(
+        UnansweredError, match=r"429 .*; it was refused each time, and not accepted: send it again with"
+    ):
+        await client.send(Greeter.greet, "Ada")
+
+    assert time.seconds > 20
+
+
+@pytest.mark.parametrize("lost", [httpx.ReadError("reset"), error(503, "stopped")])
+async def test_what_was_refused_after_an_answer_was_lost_may_have_been_accepted(lost):
+    client, _, _ = scripted(lost, error(429, "full"))
+
+    with pytest.raises(UnansweredError, match=r"429 .*; it may or may not have been accepted: send it again with"):
+        await client.send(Greeter.greet, "Ada")
+
+
 async def test_the_cause_is_kept():
     client, _, _ = scripted(httpx.ReadError("reset"))
 

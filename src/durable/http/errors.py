@@ -12,7 +12,8 @@ class NotOverHttpError(DurableError):
 class UnansweredError(EngineStoppedError):
     """No answer that settles it within the client's timeout: the request may or may not have been accepted.
 
-    Send it again with the same idempotency key; the message names it.
+    If it was refused each time (429, no connection) it was not, and the message says so. Send it again with the same
+    idempotency key; the message names it.
     """
 
 

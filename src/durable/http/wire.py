@@ -90,7 +90,7 @@ class Wire:
             doubtful = doubtful or not _never_arrived(came)
             pause = _pause(came, attempt)
             if (doubtful and not ask.repeatable) or self.now() + pause >= deadline:
-                raise self._gave_up(ask, came)
+                raise self._gave_up(ask, came, doubtful)
             await self.sleep(pause)
         raise AssertionError
 
@@ -106,14 +106,17 @@ class Wire:
                 raise  # The request itself is at fault: it will not get better.
             return error
 
-    def _gave_up(self, ask: Ask, problem: Problem) -> UnansweredError:
+    def _gave_up(self, ask: Ask, problem: Problem, doubtful: bool) -> UnansweredError:
         said = f"{type(problem).__name__} {problem}".strip()
         if isinstance(problem, httpx.Response):
             said = f"{problem.status_code} {problem.text[:200]}"
         where = ask.url.copy_with(query=None, userinfo=b"")
+        # What is only read may be about something that was accepted before.
+        sure = not doubtful and ask.method != "GET"
+        accepted = "it was refused each time, and not accepted" if sure else "it may or may not have been accepted"
         unanswered = UnansweredError(
             f"no answer to {ask.method} {where} within {self._timeout.total_seconds():g} s, only: {said}; "
-            f"it may or may not have been accepted: {ask.again}"
+            f"{accepted}: {ask.again}"
         )
         if isinstance(problem, httpx.TransportError):
             unanswered.__cause__ = problem
