@@ -947,7 +947,8 @@ class Flow(RuleBasedStateMachine):
     def starts_use_up_a_rate_and_nothing_else_does(self) -> None:
         for path, meter in self.ledger.admission.meters.items():
             expected = self.next_ms.get(path, 0)
-            if max(meter.next_start_ms, expected) > self.now:
+            # Who stood in a line before its key had a limit does not count for that.
+            if path[0] != "key" and max(meter.next_start_ms, expected) > self.now:
                 assert meter.next_start_ms == pytest.approx(expected), path
 
     @invariant()

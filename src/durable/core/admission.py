@@ -48,10 +48,10 @@ class Admission:
         return None
 
     def would_wait(self, lane: Lane, now_ms: int) -> bool:
+        if lane.waiting or (self.opening and lane.meters) or lane.find_blocker(now_ms) is not None:
+            return True
         mode = lane.key.mode
-        queued = lane.waiting or any(meter.queued or meter.blocks_before(mode) for meter in lane.meters)
-        waits = (self.opening and lane.meters) or queued or lane.find_blocker(now_ms)
-        return bool(waits)
+        return any(meter.queued or meter.blocks_before(mode) for meter in lane.meters)
 
     def full_queue(self, request: Request, now_ms: int, *, key_free: bool) -> Meter | None:
         """Who has no room for another one that waits, if this one would have to."""
@@ -130,7 +130,7 @@ class Admission:
         slot = self.slots.pop(id, None)
         if slot is None:
             return
-        kept = tuple(meter for meter in slot.meters if keep and meter.limit.hold)
+        kept = tuple(meter for meter in slot.meters if meter.limit.hold) if keep else ()
         if kept:
             self.slots[id] = Slots(slot.key, kept)
         for meter in slot.meters:
@@ -186,10 +186,10 @@ class Admission:
 
     def _untake(self, lane: Lane) -> None:
         lane.picked -= 1
+        for meter in lane.rated:
+            meter.picked -= 1
+            meter.rings = False
         for meter in lane.meters:
-            if lane.key.mode is Mode.START:
-                meter.picked -= 1
-                meter.rings = False
             self.turns.give_back(meter)
 
     def is_wanted(self, id: InvocationId) -> bool:
@@ -225,12 +225,13 @@ class Admission:
         for meter in ahead:
             self.resume_rate(meter.path, meter.next_start_ms, now_ms, meter.limit.rate)
         for lane in self.lanes.values():
-            lane.meters = sorted(self._meters(lane.key), key=lambda meter: meter.order)
+            lane.set_meters(self._meters(lane.key))
             lane.placed, lane.last_blocker, lane.claims = False, None, 0
             lane.add_backlog(lane.waiting + lane.pending)
             for meter in lane.meters:
                 meter.used += lane.picked
-                meter.picked += lane.picked if lane.key.mode is Mode.START else 0
+            for meter in lane.rated:
+                meter.picked += lane.picked
         self._recount(running)
         for lane in self.lanes.values():
             if lane.eager:
@@ -260,7 +261,7 @@ class Admission:
         key = LaneKey.read(text)
         lane = self.lanes.get(key)
         if lane is None:
-            lane = self.lanes[key] = Lane(key, list(self._meters(key)))
+            lane = self.lanes[key] = Lane(key, self._meters(key))
         lane.line = Window(PAGE, horizon=0)
         lane.add_backlog(waiting)
         if status is Status.PENDING:
@@ -287,7 +288,7 @@ class Admission:
     def _lane(self, key: LaneKey) -> Lane:
         lane = self.lanes.get(key)
         if lane is None:
-            lane = self.lanes[key] = Lane(key, list(self._meters(key)))
+            lane = self.lanes[key] = Lane(key, self._meters(key))
             self.turns.changed = self.turns.changed or len(self.lanes) > self._room
         return lane
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from enum import StrEnum
+from math import inf
 from typing import NamedTuple
 from zlib import crc32
 
@@ -94,6 +95,8 @@ class Meter:
         "backlog",
         "going_on",
         "limit",
+        "most",
+        "name",
         "next_start_ms",
         "path",
         "picked",
@@ -105,6 +108,8 @@ class Meter:
 
     def __init__(self, path: Path, limit: Limit) -> None:
         self.path, self.limit = path, limit
+        self.name = "/".join(path)
+        self.most = inf if limit.concurrency is None else limit.concurrency
         self.used = 0
         """Slots that are taken."""
         self.backlog = 0
@@ -123,12 +128,8 @@ class Meter:
         """Whether the rate lets none start for now, and somebody will look again when it does."""
 
     @property
-    def name(self) -> str:
-        return "/".join(self.path)
-
-    @property
     def full(self) -> bool:
-        return self.limit.concurrency is not None and self.used >= self.limit.concurrency
+        return self.used >= self.most
 
     def heap(self, mode: Mode) -> list[tuple[float, int, Lane]]:
         return self.starting if mode is Mode.START else self.going_on
@@ -204,15 +205,15 @@ class Lane:
         "pending",
         "picked",
         "placed",
+        "rated",
         "tag",
         "text",
         "waiting",
     )
 
-    def __init__(self, key: LaneKey, meters: list[Meter]) -> None:
+    def __init__(self, key: LaneKey, meters: Iterable[Meter]) -> None:
         self.key, self.text = key, key.write()
-        self.meters = sorted(meters, key=lambda meter: meter.order)
-        """Where each of them takes a slot."""
+        self.set_meters(meters)
         self.claims = 0
         """At how many of them, from the first, one is taken for the next."""
         self.bounced = 0
@@ -232,6 +233,13 @@ class Lane:
         self.last_blocker: Meter | None = None
         """Whose blocked it was among last."""
 
+    def set_meters(self, meters: Iterable[Meter]) -> None:
+        self.meters = sorted(meters, key=lambda meter: meter.order)
+        """Where each of them takes a slot."""
+        starts = self.key.mode is Mode.START
+        self.rated = [meter for meter in self.meters if starts and meter.limit.rate is not None]
+        """Those that count its starts."""
+
     @property
     def eager(self) -> bool:
         return self.waiting > self.picked
@@ -250,23 +258,25 @@ class Lane:
         return 0.5**self.key.priority
 
     def find_blocker(self, now_ms: int) -> Meter | None:
-        starts = self.key.mode is Mode.START
-        for index, meter in enumerate(self.meters):
-            if (index >= self.claims and meter.full) or (starts and meter.opens_ms(now_ms) > now_ms):
+        for meter in self.meters[self.claims :] if self.claims else self.meters:
+            if meter.used >= meter.most:
+                return meter
+        for meter in self.rated:
+            if meter.opens_ms(now_ms) > now_ms:
                 return meter
         return None
 
     def take(self) -> None:
         """A slot at each meter, for one of them."""
-        for index, meter in enumerate(self.meters):
-            meter.used += index >= self.claims
-            meter.picked += self.key.mode is Mode.START
+        for meter in self.meters[self.claims :] if self.claims else self.meters:
+            meter.used += 1
+        for meter in self.rated:
+            meter.picked += 1
         self.claims = self.bounced = 0
 
     def start(self, now_ms: int) -> None:
-        if self.key.mode is Mode.START:
-            for meter in self.meters:
-                meter.start(now_ms)
+        for meter in self.rated:
+            meter.start(now_ms)
 
     def claim(self) -> None:
         """Take what is free for the next one, up to where it is blocked: what it needs may never be free at once."""

@@ -227,7 +227,7 @@ class Ledger:
         before = resident.invocation
         resident.invocation = after = msgspec.structs.replace(before, **fields)
         resident.number = self.number
-        if self.admission.active:
+        if self.admission.active or before.holds:
             self._admission_changed(resident, before, after)
         self.commit.change(resident.invocation)
 

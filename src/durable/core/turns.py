@@ -87,7 +87,7 @@ class Turns:
         self.open_next(meter)
 
     def open_next(self, meter: Meter) -> None:
-        if meter.full:
+        if meter.full or not (meter.going_on or meter.starting):
             return
         heaps = [meter.going_on] if meter.rings else [meter.going_on, meter.starting]
         first = min((heap for heap in heaps if heap), default=None)
