@@ -102,10 +102,6 @@ class FaultyStore:
             await self._inner.kill(InjectedError("killed"))
 
     async def _read(self, read: Callable[[], Awaitable[T]]) -> T:
-        with self._world.reads(self._clock.now_ms()):
-            return await self._read_now(read)
-
-    async def _read_now(self, read: Callable[[], Awaitable[T]]) -> T:
         number = self._world.next_read()
         fault = self._world.read_faults.get(number)
         if fault is not None:

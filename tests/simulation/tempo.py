@@ -6,7 +6,6 @@ When a start was decided is known but for a moment: after the commit before was 
 from __future__ import annotations
 
 import asyncio
-import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 from durable.core.invocation import Commit, Invocation, Status
@@ -19,9 +18,6 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 LINGER_S = (LINGER_MS + 1) / 1000
-
-LET_IN_MS = 250
-"""A rate counts who is let in: that is a commit and a few reads before who is not in memory starts."""
 
 
 class Start(NamedTuple):
@@ -40,9 +36,6 @@ class Tempo:
         self._unsure = set[int]()
         self._taken_ms = 0
         """When the last commit was; its end in simulated time follows, if it has ended."""
-        self._taken_at = 0.0
-        self._slow_at, self._slow_ms = -1.0, 0
-        """When the last one ended that took long, and since when it was under way."""
         self._free_at: float | None = None
         self._decided = Start(0, 0)
         """What the commit that is being written holds."""
@@ -52,6 +45,7 @@ class Tempo:
         if now_ms < self._taken_ms:
             self._starts = {}
         self.review()
+        self._unsure = set()
         self._taken_ms, self._free_at = now_ms, asyncio.get_running_loop().time()
 
     def review(self) -> None:
@@ -71,20 +65,11 @@ class Tempo:
         # In a quiet time a decision is soon written.
         quiet = now - LINGER_S > max(self._free_at, self._world.jumped_at)
         earliest_ms = now_ms - LINGER_MS - 1 if quiet else self._taken_ms
-        self._decided = Start(min(earliest_ms, self._busy_since_ms(now)) - LET_IN_MS, now_ms)
-        self._taken_ms, self._taken_at, self._free_at = now_ms, now, None
-
-    def _busy_since_ms(self, now: float) -> int:
-        """Since when a read, or a commit that found a full disk, was under way, if one was lately."""
-        lately = now - LET_IN_MS / 1000
-        reading = self._world.reading or self._world.read_at >= lately
-        full = self._slow_at >= lately
-        return min(self._world.reading_since_ms if reading else sys.maxsize, self._slow_ms if full else sys.maxsize)
+        self._decided = Start(earliest_ms, now_ms)
+        self._taken_ms, self._free_at = now_ms, None
 
     def committed(self, commit: Commit) -> None:
-        self._free_at = now = asyncio.get_running_loop().time()
-        if now - self._taken_at > LET_IN_MS / 1000:
-            self._slow_at, self._slow_ms = now, self._taken_ms
+        self._free_at = asyncio.get_running_loop().time()
         self._begun -= set(commit.purged)
         for row in (*commit.accepted.values(), *commit.changed.values()):
             if row.n not in self._begun and not waits_to_start(row):

@@ -17,7 +17,7 @@ from durable.core.entries import Completed, Signalled
 from durable.core.ids import InvocationId
 from durable.core.invocation import Flow, Kind
 from durable.core.keylock import KeyLock
-from durable.core.lanes import Mode
+from durable.core.lanes import Lane, Mode
 from durable.core.ledger import Ledger, Resident, Rule
 from durable.core.outcome import Failure
 from durable.core.timers import Timers
@@ -302,6 +302,20 @@ def let_in_who_waits_before_who_ran_is_counted(patch: pytest.MonkeyPatch) -> Non
     patch.setattr(Gatekeeper, "open", hurry)
 
 
+def count_starts_when_they_are_picked(patch: pytest.MonkeyPatch) -> None:
+    pick, admit = Admission.pick, Admission.admit
+    picked_ms: dict[Lane, int] = {}
+
+    def note(self: Admission, now_ms: int) -> Lane | None:
+        lane = pick(self, now_ms)
+        if lane is not None:
+            picked_ms[lane] = now_ms
+        return lane
+
+    patch.setattr(Admission, "pick", note)
+    patch.setattr(Admission, "admit", lambda self, lane, id, now_ms: admit(self, lane, id, picked_ms[lane]))
+
+
 PLANTS: list[Plant] = [
     acknowledge_before_the_commit,
     begin_a_step_before_its_commit,
@@ -333,6 +347,7 @@ PLANTS: list[Plant] = [
     forget_at_a_restart("rates"),
     forget_holds_at_a_restart,
     let_in_who_waits_before_who_ran_is_counted,
+    count_starts_when_they_are_picked,
 ]
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 from random import Random
@@ -56,12 +55,6 @@ class World:
         self.read_faults = _numbered(scenario.faults, READ_FAULTS)
         self.deaths = {fault.at: fault.by for fault in scenario.faults if fault.kind == DEATH_IN_OPEN}
         """At which call of the store a process dies, by the number of the process."""
-        self.reading = 0
-        """How many reads of the store are under way."""
-        self.read_at = 0.0
-        """When the last one ended."""
-        self.reading_since_ms = 0
-        """When the first of those began that came one upon the other, by the engine's clock."""
         self.is_attempted: Callable[[str], bool] = lambda id: False
         """Whether the engine that runs has an attempt of an invocation."""
         self.rules = Rules()
@@ -129,17 +122,6 @@ class World:
         """A process begins, with code that declares these."""
         self.turnstile.open(limits)
         self.tempo.open(now_ms)
-
-    @contextmanager
-    def reads(self, now_ms: int) -> Iterator[None]:
-        if not self.reading and self.read_at + 0.25 < asyncio.get_running_loop().time():
-            self.reading_since_ms = now_ms
-        self.reading += 1
-        try:
-            yield
-        finally:
-            self.reading -= 1
-            self.read_at = asyncio.get_running_loop().time()
 
     def begin_change(self, pattern: str, limit: Limit | None) -> None:
         self.turnstile.begin_change(pattern, limit)
