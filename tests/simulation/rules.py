@@ -51,6 +51,9 @@ class Rules:
         """Whether slots are certainly kept."""
         return all(limit is not None and limit.hold for limit in self.of(path))
 
+    def may_hold(self, path: Path) -> bool:
+        return any(limit is not None and limit.hold for limit in self.of(path))
+
 
 def paths(service: str, handler: str, key: str | None, limit: str | None) -> Iterator[Path]:
     """All that an invocation counts for."""

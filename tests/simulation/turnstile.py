@@ -99,6 +99,11 @@ class Turnstile:
             self._ended[id] = held
             for path in held:
                 self._holders[path].discard(id)
+        else:
+            for path in filter(self._rules.may_hold, paths):
+                self._held.add(id)
+                if self._rules.holds(path):
+                    self._holders.setdefault(path, set()).add(id)
 
     def _counted(self, path: Path) -> set[str]:
         there = self._present.get(path, set()) | self._holders.get(path, set())
