@@ -55,8 +55,9 @@ def story(failing: Scenario) -> str:
     """The smallest scenario that fails too, what happened in it, and how to see it again."""
     small = shrink(failing, lambda each: bool(simulate(each).violations))
     report = simulate(small)
-    given = [f"  {each}" for each in (*small.operations, *small.faults, *small.limits.changes)]
+    given = [f"  {each}" for each in (*small.operations, *small.faults, *small.limits.changes, *small.bells.orders)]
     given += [f"  declared: {each}" for each in small.limits.deployments if any(small.limits.deployments)]
+    given += [f"  declared: {each}" for each in small.bells.declared]
     again = f"  python -m tests.simulation {failing.seed}"
     return "\n".join(["shrunk to:", *given, "what happened:", *report.lines, *report.violations, "again:", again])
 

@@ -12,7 +12,7 @@ from durable.options import Options
 from tests.simulation.audit import audit
 from tests.simulation.loop import Process
 from tests.simulation.scenario import TIMED_FAULTS, Fault
-from tests.simulation.services import Decision, Plain, Register, Shelf
+from tests.simulation.services import Bell, Decision, Plain, Register, Shelf, Tower
 from tests.simulation.store import FaultyStore, InjectedError
 from tests.simulation.world import SimulatedClock, World
 
@@ -25,7 +25,9 @@ class SimulatedEngine(Engine):
             audit=timedelta(0),  # it would need a thread
             limits=world.scenario.limits.declared(process.number),
         )
-        super().__init__(":memory:", Plain(world), Shelf(world), Register(world), Decision(world), options=options)
+        services = (each(world) for each in (Plain, Shelf, Register, Decision, Bell, Tower))
+        super().__init__(":memory:", *services, options=options)
+        self._declared = [bell.declared() for bell in world.scenario.bells.declared]
         self._clock = SimulatedClock(world, process)
         world.is_attempted = self._is_attempted
         world.open(options.limits, self._clock.now_ms())

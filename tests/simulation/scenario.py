@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from tests.simulation.bells import Bells, bells
 from tests.simulation.limits import Limits, limits
 
 Program = list[list[Any]]
@@ -57,6 +58,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     operations: tuple[Operation, ...]
     faults: tuple[Fault, ...]
     limits: Limits = Limits()
+    bells: Bells = Bells()
     sqlite: bool = False
     """Otherwise the store is the one in memory."""
 
@@ -83,6 +85,7 @@ def scenario(seed: int, *, sqlite: bool | None = None) -> Scenario:
         operations=tuple(operations),
         faults=(*(_fault(random) for _ in range(random.randint(2, 9))), *_jumps(random)),
         limits=limits(seed),
+        bells=bells(seed),
         sqlite=random.random() < 0.2 if sqlite is None else sqlite,
     )
 

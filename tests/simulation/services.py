@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -24,6 +24,8 @@ from durable import (
     gather,
     handler,
 )
+from durable.runtime.scheduler import SCHEDULE, TIME
+from durable.timetable import to_ms
 from tests.simulation.limits import priority, tenant
 from tests.simulation.rules import paths
 from tests.simulation.scenario import MAPPED
@@ -218,6 +220,34 @@ class Register(VirtualObject, retention=LONG):
         if matches:
             ctx.set(self.value, value)
         return matches
+
+
+async def chime(world: World, ctx: Context, handler: str) -> None:
+    """What a schedule does: every third of its runs takes longer than the time to the next."""
+    time_ms = to_ms(datetime.fromisoformat(ctx.headers[TIME]))
+    tag = f"{ctx.headers[SCHEDULE]} {time_ms}"
+    with visit(world, ctx, handler, NOTHING):
+        await ctx.run(f"{tag} begin", world.step, ctx.invocation_id, f"{tag} begin")
+        await ctx.sleep(milliseconds((0, 30, 3_500)[time_ms // 1000 % 3]))
+        await ctx.run(f"{tag} end", world.step, ctx.invocation_id, f"{tag} end")
+
+
+class Bell(Service, retention=LONG):
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    @handler
+    async def ring(self, ctx: Context) -> None:
+        await chime(self.world, ctx, "Bell/ring")
+
+
+class Tower(VirtualObject, retention=LONG):
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    @handler
+    async def ring(self, ctx: ObjectContext) -> None:
+        await chime(self.world, ctx, "Tower/ring")
 
 
 class Decision(Workflow, retention=LONG):

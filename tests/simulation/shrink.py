@@ -15,6 +15,10 @@ T = TypeVar("T")
 
 def shrink(scenario: Scenario, fails: Callable[[Scenario], bool]) -> Scenario:
     """Halves first, then single operations and faults."""
+    orders = _fewer(scenario.bells.orders, lambda left: fails(_with_bells(scenario, orders=left)))
+    scenario = _with_bells(scenario, orders=orders)
+    declared = _fewer(scenario.bells.declared, lambda left: fails(_with_bells(scenario, declared=left)))
+    scenario = _with_bells(scenario, declared=declared)
     changes = _fewer(scenario.limits.changes, lambda left: fails(_with_limits(scenario, changes=left)))
     scenario = _with_limits(scenario, changes=changes)
     for n in range(len(scenario.limits.deployments)):
@@ -23,6 +27,10 @@ def shrink(scenario: Scenario, fails: Callable[[Scenario], bool]) -> Scenario:
     scenario = msgspec.structs.replace(scenario, faults=faults)
     operations = _fewer(scenario.operations, lambda left: fails(msgspec.structs.replace(scenario, operations=left)))
     return msgspec.structs.replace(scenario, operations=operations)
+
+
+def _with_bells(scenario: Scenario, **fields: Any) -> Scenario:
+    return msgspec.structs.replace(scenario, bells=msgspec.structs.replace(scenario.bells, **fields))
 
 
 def _with_limits(scenario: Scenario, **fields: Any) -> Scenario:

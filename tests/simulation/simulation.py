@@ -21,6 +21,7 @@ from tests.simulation.host import Host
 from tests.simulation.loop import SimulatedLoop
 from tests.simulation.operator import Operator
 from tests.simulation.oracle import judge
+from tests.simulation.ringer import Ringer
 from tests.simulation.scenario import Scenario, scenario
 from tests.simulation.world import World
 
@@ -57,11 +58,12 @@ async def _simulate(world: World) -> Report:
     trouble = loop.create_task(host.trouble())
     limiter = Operator(host)
     changing = loop.create_task(limiter.work(what.limits.changes))
+    ringing = loop.create_task(Ringer(host).work(what.bells.orders))
     clients = [
         loop.create_task(Customer(host, f"client {client}").work(list(operations)))
         for client, operations in groupby(what.operations, lambda each: each.client)
     ]
-    await _first(_all_of([*clients, trouble, changing]), world.broken.wait())
+    await _first(_all_of([*clients, trouble, changing, ringing]), world.broken.wait())
     if not world.violations and (left := [each for each in clients if not each.done()]):
         world.violated(f"{len(left)} clients never got an answer")
     await _rest(world)
@@ -76,6 +78,7 @@ async def _simulate(world: World) -> Report:
     audit(world)
     if not world.violations:
         judge(world)
+        world.chimes.conclude()
     world.counts["invocations"] = len(world.disk.invocations)
     return Report(world.violations, world.trace.hexdigest(), world.lines, world.counts)
 
@@ -109,11 +112,13 @@ async def _rest(world: World) -> None:
     """Wait until every invocation is over."""
     for _ in range(PATIENCE // 5):
         left = [row for row in world.disk.invocations.values() if row.status is not Status.COMPLETED]
-        if world.violations or not left:
+        if world.violations or not (left or world.chimes.ringing):
             await asyncio.sleep(1)
             if world.violations or all(row.outcome for row in world.disk.invocations.values()):
                 return
         await asyncio.sleep(5)
+    if world.chimes.ringing:
+        world.violated("a schedule still has runs to start")
     for row in left:
         world.violated(f"{row.request.target} never ended: it is {row.status}")
 

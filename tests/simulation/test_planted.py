@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -14,13 +14,15 @@ from durable import engine
 from durable.core import control, lifecycle
 from durable.core.admission import Admission
 from durable.core.entries import Completed, Signalled
-from durable.core.ids import InvocationId
+from durable.core.ids import InvocationId, derived
 from durable.core.invocation import Flow, Kind
 from durable.core.keylock import KeyLock
 from durable.core.lanes import Lane, Mode
 from durable.core.ledger import Ledger, Resident, Rule
 from durable.core.outcome import Failure
+from durable.core.schedule import Schedule
 from durable.core.timers import Timers
+from durable.core.turns import Turns
 from durable.errors import StoreError
 from durable.machine import Machine
 from durable.replacement import REPLACE_STATE, Replacement, StateReplacer
@@ -28,6 +30,7 @@ from durable.runtime import outside
 from durable.runtime.gatekeeper import Gatekeeper
 from durable.runtime.invoker import Invoker
 from durable.runtime.residency import Residency
+from durable.runtime.scheduler import Plan, Scheduler
 from durable.runtime.writer import Writer
 from durable.store.memory import MemoryStore
 from durable.store.queries import QUERIES
@@ -264,11 +267,11 @@ def lose_a_slot_on_suspension(patch: pytest.MonkeyPatch) -> None:
 
 
 def tell_nobody_that_a_slot_is_free(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Admission, "_open_next", lambda self, meter: None)
+    patch.setattr(Turns, "open_next", lambda self, meter: None)
 
 
 def give_slots_again_after_a_restart(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Admission, "recover", lambda self, invocation: None)
+    patch.setattr(Admission, "count", lambda self, invocation: None)
 
 
 def forget_at_a_restart(what: str) -> Plant:
@@ -316,6 +319,29 @@ def count_starts_when_they_are_picked(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Admission, "admit", lambda self, lane, id, now_ms: admit(self, lane, id, picked_ms[lane]))
 
 
+def load_nothing_that_the_next_run_needs(patch: pytest.MonkeyPatch) -> None:
+    """Once there was a run, what the plan needs is not loaded."""
+    needs = Scheduler._plan_needs
+
+    def forget(self: Scheduler, plan: Plan) -> Iterator[Any]:
+        return iter(()) if plan.schedule.last is not None else needs(self, plan)
+
+    patch.setattr(Scheduler, "_plan_needs", forget)
+
+
+def name_a_run_by_when_it_was_seen(patch: pytest.MonkeyPatch) -> None:
+    plan = Scheduler._plan
+
+    def misname(self: Scheduler, row: Schedule, now_ms: int) -> Plan:
+        planned = plan(self, row, now_ms)
+        run = planned.run
+        if run is None:
+            return planned
+        return planned._replace(run=run._replace(id=derived("schedule", row.definition.id, str(row.seen_ms))))
+
+    patch.setattr(Scheduler, "_plan", misname)
+
+
 PLANTS: list[Plant] = [
     acknowledge_before_the_commit,
     begin_a_step_before_its_commit,
@@ -348,6 +374,8 @@ PLANTS: list[Plant] = [
     forget_holds_at_a_restart,
     let_in_who_waits_before_who_ran_is_counted,
     count_starts_when_they_are_picked,
+    load_nothing_that_the_next_run_needs,
+    name_a_run_by_when_it_was_seen,
 ]
 
 

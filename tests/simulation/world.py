@@ -18,6 +18,7 @@ from durable.flow import Limit
 from durable.runtime.clock import SystemClock
 from durable.store.memory import MemoryDisk
 from durable.testing.clock import EPOCH_MS
+from tests.simulation.chimes import Chimes
 from tests.simulation.linear import Done
 from tests.simulation.loop import PROCESS, Process
 from tests.simulation.rules import Rules
@@ -59,6 +60,7 @@ class World:
         """Whether the engine that runs has an attempt of an invocation."""
         self.rules = Rules()
         self.turnstile, self.tempo = Turnstile(self, self.rules), Tempo(self, self.rules)
+        self.chimes = Chimes(self)
         self._chances: dict[str, Random] = {}
         self._events = 0
 
@@ -112,6 +114,7 @@ class World:
         for n in commit.purged:
             self.outcomes.pop(n, None)
         self.tempo.committed(commit)
+        self.chimes.committed(commit)
         rows = (*commit.accepted.values(), *commit.changed.values())
         self.turnstile.committed(rows)
         self.counts["ready"] += sum(row.status is Status.READY for row in rows)
