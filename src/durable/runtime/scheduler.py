@@ -155,7 +155,7 @@ class Scheduler:
         async with self._kernel.residency.hold(needs):
             row = self.rows.get(id)
             if row is not None:
-                self._carry_out(row, self._plan(row, now_ms), now_ms)
+                self._carry_out(row, self._plan(row, now_ms), self._kernel.clock.now_ms())
 
     def _plan(self, row: Schedule, now_ms: int) -> Plan:
         noticed = schedule.notice(schedule.settle(row, self._is_over), now_ms)
