@@ -30,22 +30,8 @@ def test_nothing_that_must_be_true_is_ever_false(first: int) -> None:
     assert counts["crashes"] >= SIZE
     assert counts["commits"] >= 20 * SIZE
     assert counts["invocations"] >= 8 * SIZE
-    assert (
-        min(
-            counts[each]
-            for each in (
-                "purges",
-                "journals",
-                "reruns",
-                "reads",
-                "jumps",
-                "changes of limits",
-                "ready",
-                "scheduled runs",
-            )
-        )
-        > 0
-    )
+    others = ("purges", "journals", "reruns", "reads", "jumps", "changes of limits", "ready", "scheduled runs")
+    assert min(counts[each] for each in others) > 0
 
 
 def test_the_same_seed_is_the_same_history_in_another_process() -> None:
