@@ -79,6 +79,11 @@ class Work(Service, limit="tenant"):
         return await ctx.map(Work.do.options(limit_key="a", priority=3), names)
 
     @handler
+    async def sleep_and_nest(self, ctx: Context) -> int:
+        await ctx.sleep(5 * SECOND)
+        return await ctx.call(Work.nest, 0)
+
+    @handler
     async def fan(self, ctx: Context, names: list[str]) -> None:
         for name in names:
             ctx.send(Work.do.options(limit_key=name, priority=3), name)
@@ -385,6 +390,19 @@ async def test_a_rate_of_an_empty_key_goes_on_after_a_restart() -> None:
         other = await engine.send(Line.share, "x")
         await engine.settle()
         assert (await again.status(), await other.status()) == ("ready", "completed")
+
+
+async def test_who_waits_gives_its_slot_to_who_waited_for_a_rate_until_then() -> None:
+    """The caller got its slot while the rate kept its callee, and all others, from starting."""
+    limit = Limit("engine", concurrency=1, rate=Rate(1, timedelta(seconds=10)))
+    options = Options(limits=(limit,), inactivity=timedelta(hours=2))
+    async with TestEngine(Work(), options=options) as engine:
+        caller = await engine.send(Work.sleep_and_nest)
+        await engine.settle()
+        await engine.send(Work.do, "other")
+        await engine.skip(timedelta(seconds=40))
+
+        assert (ran, await caller.status()) == (["other"], "completed")
 
 
 async def test_two_limits_are_put_or_none() -> None:

@@ -99,4 +99,5 @@ class Turns:
         while self._bells and self._bells[0][0] <= now_ms:
             _, _, meter = heapq.heappop(self._bells)
             meter.rings = False
+            self.contended = self.contended or (meter.full and bool(meter.starting))  # only slots hold them back now
             self.open_next(meter)
