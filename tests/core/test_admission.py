@@ -527,6 +527,19 @@ def test_what_is_held_is_remembered_while_there_are_no_limits() -> None:
     assert let_in(again) == [second]
 
 
+def test_a_slot_is_asked_for_again_once_the_rate_has_let_go() -> None:
+    limit = Limit("service/Mail", concurrency=2, rate=Rate(1, timedelta(seconds=1)))
+    ledger = a_ledger(limit)
+    send(ledger, "a")
+    next_ones = [send(ledger, tenant) for tenant in "abc"]
+    let_in(ledger)
+    ledger.admission.turns.contended = False  # somebody looked, and nobody could give up anything
+
+    assert let_in(ledger, NOW + 1000) == next_ones[:1]
+
+    assert ledger.admission.turns.contended
+
+
 def test_nobody_is_let_in_before_all_that_ran_is_counted() -> None:
     ledger = a_ledger(Limit("engine", concurrency=1))
     ledger.admission.opening = True

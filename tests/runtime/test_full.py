@@ -19,7 +19,7 @@ from durable.ingress.admin.app import admin
 from durable.runtime.writer import FIRST_RETRY_MS, LONGEST_RETRY_MS
 from durable.store import Store
 from durable.store.connection import pragma
-from durable.store.memory import MemoryStore
+from durable.store.memory import MemoryDisk, MemoryStore
 from durable.store.sqlite import SQLiteStore
 from durable.testing import TestEngine
 from tests.runtime.flows import Counter
@@ -114,6 +114,46 @@ async def test_what_is_not_purged_on_the_disk_is_not_told_to_be_gone(engine: Ful
     await engine.skip(LONG)
     with pytest.raises(InvocationNotFoundError):
         await known.status()
+
+
+class HeldStore(MemoryStore):
+    """Whose commits wait until they may go on."""
+
+    def __init__(self, disk: MemoryDisk) -> None:
+        super().__init__(disk)
+        self.go_on = asyncio.Event()
+        self.go_on.set()
+
+    async def commit(self, commit: Commit, /) -> None:
+        await self.go_on.wait()
+        await super().commit(commit)
+
+
+class HeldEngine(TestEngine):
+    def __init__(self) -> None:
+        super().__init__(Steps())
+        self.held_store = HeldStore(self.disk)
+
+    def _open_store(self) -> Store:
+        return self.held_store
+
+
+async def test_what_is_asked_of_one_that_is_being_purged_is_not_done_to_the_next_of_its_id() -> None:
+    async with HeldEngine() as engine:
+        again = Steps.work.options(idempotency_key="k")
+        known = await engine.send(again, 1)
+        await known.result()
+        engine.held_store.go_on.clear()
+        asked = []
+        for ask in (known.purge(), known.kill(), engine.send(again, 2)):
+            asked.append(asyncio.ensure_future(ask))
+            await asyncio.sleep(0)
+        engine.held_store.go_on.set()
+
+        _, killed, sent = await asyncio.gather(*asked, return_exceptions=True)
+
+        assert (type(killed), sent.id) == (InvocationNotFoundError, known.id)
+        assert await sent.result() == 2
 
 
 ASKED: list[Callable[[FullEngine, str], Awaitable[object]]] = [

@@ -87,7 +87,11 @@ class Turns:
         self.open_next(meter)
 
     def open_next(self, meter: Meter) -> None:
-        if meter.full or not (meter.going_on or meter.starting):
+        if not (meter.going_on or meter.starting):
+            return
+        if meter.full:
+            # Whom the rate held back, only slots do now: it was nobody's to ask for them before.
+            self.contended = self.contended or (meter.limit.rate is not None and bool(meter.starting))
             return
         heaps = [meter.going_on] if meter.rings else [meter.going_on, meter.starting]
         first = min((heap for heap in heaps if heap), default=None)
@@ -99,5 +103,4 @@ class Turns:
         while self._bells and self._bells[0][0] <= now_ms:
             _, _, meter = heapq.heappop(self._bells)
             meter.rings = False
-            self.contended = self.contended or (meter.full and bool(meter.starting))  # only slots hold them back now
             self.open_next(meter)

@@ -340,6 +340,8 @@ class Outside:
         held = self._kernel.ledger.invocations.get(id)
         if held is not None and held.purged:
             await self._kernel.durable(held)  # or somebody is told that it is gone, and after a crash it is back
+            # By now there may be another one of its id, whose needs nobody holds.
+            raise InvocationNotFoundError.of(ids.write_invocation(id))
         return self._here(id)
 
     def _here(self, id: InvocationId) -> Resident:
