@@ -540,6 +540,26 @@ def test_a_slot_is_asked_for_again_once_the_rate_has_let_go() -> None:
     assert ledger.admission.turns.contended
 
 
+def test_who_claimed_what_its_rate_holds_back_is_let_in_when_that_lets_go() -> None:
+    rated = Limit("handler/Mail/send", concurrency=1, rate=Rate(1, timedelta(seconds=10)))
+    ledger = a_ledger(Limit("engine", concurrency=1), rated)
+    complete(ledger, send(ledger, "a"))
+    busy, waits = accept(ledger, Target("Mail", "sort")), send(ledger, "a")
+    let_in(ledger)
+    # As after being sent from one to the other: the next time it finds one full, it claims the other.
+    ledger.admission.lane_of(waits.invocation.request, Mode.START).bounced = PATIENCE + 1
+    accept(ledger, Target("Mail", "sort"))
+    complete(ledger, busy)
+    let_in(ledger)
+    ledger.admission.turns.open_next(ledger.admission.meters["engine",])
+    for _ in range(6):
+        for each in running(ledger):
+            complete(ledger, each)
+        let_in(ledger)
+
+    assert let_in(ledger, NOW + 10_000) == [waits]
+
+
 def test_nobody_is_let_in_before_all_that_ran_is_counted() -> None:
     ledger = a_ledger(Limit("engine", concurrency=1))
     ledger.admission.opening = True

@@ -66,8 +66,8 @@ class Turns:
     def block(self, lane: Lane, meter: Meter, now_ms: int) -> None:
         """Until the meter has room."""
         lane.placed, lane.last_blocker = True, meter
-        if not meter.full:
-            self.unclaim(lane)  # a rate may take hours
+        if not meter.full or meter in lane.meters[: lane.claims]:
+            self.unclaim(lane)  # a rate may take hours, and what is claimed blocks by its rate only
         elif lane.bounced > PATIENCE:
             lane.claim()
         heapq.heappush(meter.heap(lane.key.mode), (lane.tag, next(self._numbers), lane))
