@@ -10,6 +10,7 @@ from durable import (
     Context,
     Engine,
     EngineStoppedError,
+    Limit,
     ObjectContext,
     ScheduleNotFoundError,
     ScheduleStateError,
@@ -589,6 +590,19 @@ async def test_a_schedule_of_a_key_catches_up_when_nothing_of_it_is_in_memory(ru
             f"01 {runs + 3:02}:00",
         ]
         assert (await engine.audit()).clean
+
+
+async def test_a_schedule_goes_on_after_a_run_that_left_no_record() -> None:
+    kept = Kept()
+    async with TestEngine(kept) as engine:
+        await engine.limits.put(Limit("service/Kept", concurrency=0))
+        await engine.skip(HOUR)
+        (info,) = await engine.schedules.all()
+        await engine.invocation(info.under_way[0]).cancel()  # before its start
+        await engine.limits.remove("service/Kept")
+    async with await after_downtime(engine, HOUR * 2, kept) as engine:
+        await engine.skip(HOUR)
+        assert kept.ran == ["01 03:00", "01 04:00"]
 
 
 async def test_two_backfills_of_the_same_times_run_none_twice() -> None:

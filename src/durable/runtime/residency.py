@@ -39,7 +39,7 @@ class Residency:
 
     def has(self, needed: Iterable[Needed]) -> bool:
         """Whether a decision that needs these can be taken now, without waiting, and without passing who waits."""
-        return all(self.is_resident(each) and each not in self._arriving for each in needed)
+        return all(self._resident(each) and each not in self._arriving for each in needed)
 
     def hold(self, needs: Callable[[], Iterable[Needed]]) -> Hold:
         """Have what ``needs`` names in memory, and keep it there, for as long as an ``async with`` block lasts.
@@ -52,7 +52,7 @@ class Residency:
         return self.hold(lambda: (needed,))
 
     async def load_missing(self, wanted: Iterable[Needed]) -> None:
-        loads = [self._load(each) for each in wanted if not self.is_resident(each)]
+        loads = [self._load(each) for each in wanted if not self._resident(each)]
         if loads:
             await asyncio.gather(*loads)
             self.sweep()
@@ -99,7 +99,7 @@ class Residency:
         left = len(self._ledger.invocations) + len(self._ledger.instances)
         self._threshold = max(self._capacity, 2 * left)  # what is pinned must not be searched again and again
 
-    def is_resident(self, needed: Needed) -> bool:
+    def _resident(self, needed: Needed) -> bool:
         if isinstance(needed, tuple):
             return needed in self._ledger.instances
         return needed in self._ledger.invocations or needed in self._ledger.damaged
@@ -139,7 +139,7 @@ class Residency:
     async def _read_key(self, id: InstanceId, loaded: LoadedInstance) -> None:
         """Whoever wants a key must know if it will never be free: who holds it cannot be read, or not be found."""
         holder = loaded.queue[0][1] if loaded.queue else None
-        if holder is not None and not self.is_resident(holder):
+        if holder is not None and not self._resident(holder):
             await self._load(holder)
         resident = None if holder is None else self._ledger.find(holder)
         if resident is not None and resident.invocation.status is Status.PENDING:

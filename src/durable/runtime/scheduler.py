@@ -149,8 +149,8 @@ class Scheduler:
             row = self.rows.get(id)
             if row is not None:
                 yield from row.under_way
-                if all(map(self._kernel.residency.is_resident, row.under_way)):
-                    yield from self._plan_needs(self._plan(row, now_ms))
+                # Asked again once those are there, or are known not to be: a run may have left no record.
+                yield from self._plan_needs(self._plan(row, now_ms))
 
         async with self._kernel.residency.hold(needs):
             row = self.rows.get(id)
