@@ -7,8 +7,10 @@ from durable import (
     Client,
     Context,
     Engine,
+    Limit,
     ObjectContext,
     ObjectSharedContext,
+    Rate,
     Service,
     TerminalError,
     Timetable,
@@ -111,6 +113,18 @@ class Odder(VirtualObject):
 
     @handler  # E an object handler cannot take a workflow context
     async def odd(self, ctx: WorkflowContext, a: str) -> None: ...
+
+
+class Single(Service):
+    @handler(singleton="skp")  # E a typo
+    async def work(self, ctx: Context) -> None: ...
+
+
+async def wrong_limits(engine: Engine) -> None:
+    await engine.limits.put("engine")  # E it takes a Limit
+    Limit("engine", rate=100)  # E a rate is a Rate
+    Rate(100, 60)  # E seconds need a unit
+    ShippingService.initiate_shipment.options(priority="high")  # E a number from 0 to 9
 
 
 class Batched(Service):

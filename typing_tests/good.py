@@ -9,9 +9,12 @@ from durable import (
     CallFuture,
     Client,
     Context,
+    Debounce,
     Engine,
+    Limit,
     ObjectContext,
     ObjectSharedContext,
+    Rate,
     RetryPolicy,
     Service,
     State,
@@ -100,6 +103,28 @@ async def scheduled(engine: Engine, order: Order) -> None:
     await engine.schedules.put("add", Timetable(every=timedelta(hours=1)), UserSession.add_item, "alice", item="laptop")
     assert_type((await engine.schedules.get("ship")).next_at, datetime | None)
     assert_type(await engine.call(Tagged.order), str)
+
+
+async def limited(engine: Engine, client: Client) -> None:
+    each = Limit("limit/tenant/*", concurrency=2, rate=Rate(100, timedelta(minutes=1), burst=10), queue=500, hold=True)
+    await engine.limits.put(each, Limit("engine", concurrency=50))
+    assert_type([use.next_start for use in engine.limits.usage()], list[datetime | None])
+    assert_type(await client.call(Indexed.rebuild.options(singleton_key="de", priority=3), "de"), int)
+    assert_type(await client.call(Indexed.report.options(limit_key="acme/eu")), None)
+
+
+class Indexed(Service, limit="tenant"):
+    @handler(singleton="skip", concurrency=1)
+    async def rebuild(self, ctx: Context, language: str) -> int:
+        assert_type(await ctx.map(Indexed.page, ["a"], tolerated_failures=1), list[int | TerminalError])
+        return sum(await ctx.map(Indexed.page, ["a", "b"], concurrency=5))
+
+    @handler(debounce=Debounce(timedelta(seconds=5), longest=timedelta(minutes=1)))
+    async def report(self, ctx: Context) -> None: ...
+
+    @handler(rate=Rate(5, timedelta(seconds=1)), queue=10)
+    async def page(self, ctx: Context, name: str) -> int:
+        return await ctx.wait_until("size", len, name, every=timedelta(seconds=1), timeout=timedelta(minutes=1))
 
 
 class Tagged(Service, name="tagged", retry=RetryPolicy(jitter=0.5), private=True, metadata={"team": "shop"}):

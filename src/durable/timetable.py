@@ -32,7 +32,7 @@ class TimetableKeywords(TypedDict, total=False):
     end: datetime
 
 
-class Timetable(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+class Timetable(msgspec.Struct, frozen=True, omit_defaults=True):
     """When a schedule runs: a cron expression or an interval, and what happens when it cannot.
 
     Five fields of cron, or six with seconds first, are read in the zone ``tz`` as Debian's cron reads them.

@@ -67,7 +67,7 @@ def let_in(ledger: Ledger, now_ms: int = NOW, most: int = 1_000_000) -> list[Res
         if resident.invocation.status is Status.RUNNING:
             went.append(resident)
     if len(went) < most:
-        admission.turns.changed = False
+        admission.turns.look()
     return went
 
 
@@ -261,7 +261,7 @@ def test_a_start_that_rests_only_on_the_rate_is_let_in_when_its_time_comes() -> 
     first, second, third = (send(ledger, "a") for _ in range(3))
     assert running(ledger) == [first]
     assert let_in(ledger) == []
-    assert ledger.admission.next_ms == NOW + 1000
+    assert ledger.admission.turns.next_ms == NOW + 1000
 
     assert let_in(ledger, NOW + 999) == []
     assert let_in(ledger, NOW + 1000) == [second]
@@ -533,11 +533,11 @@ def test_a_slot_is_asked_for_again_once_the_rate_has_let_go() -> None:
     send(ledger, "a")
     next_ones = [send(ledger, tenant) for tenant in "abc"]
     let_in(ledger)
-    ledger.admission.turns.contended = False  # somebody looked, and nobody could give up anything
+    ledger.admission.turns.take_contended()  # somebody looked, and nobody could give up anything
 
     assert let_in(ledger, NOW + 1000) == next_ones[:1]
 
-    assert ledger.admission.turns.contended
+    assert ledger.admission.turns.take_contended()
 
 
 def test_who_claimed_what_its_rate_holds_back_is_let_in_when_that_lets_go() -> None:
@@ -746,8 +746,8 @@ def test_a_rate_goes_on_where_the_last_engine_was_if_it_still_holds() -> None:
 
     waiting = send(ledger, "a")
     assert let_in(ledger, NOW + 499) == []
-    assert not ledger.admission.due(NOW + 499)
-    assert ledger.admission.due(NOW + 500)
+    assert not ledger.admission.turns.due(NOW + 499)
+    assert ledger.admission.turns.due(NOW + 500)
     assert let_in(ledger, NOW + 500) == [waiting]
 
 
@@ -1001,7 +1001,7 @@ class Flow(RuleBasedStateMachine):
             assert resident.invocation.lane is not None
             lane = self.ledger.admission.lanes[LaneKey.read(resident.invocation.lane)]
             blocker = lane.find_blocker(self.now)
-            assert blocker is not None or self.ledger.admission.due(self.now)
+            assert blocker is not None or self.ledger.admission.turns.due(self.now)
 
     def teardown(self) -> None:
         """Everybody ends at last."""

@@ -127,26 +127,17 @@ class Admission:
                 self.turns.unclaim(lane)
 
     def _release(self, id: InvocationId, *, keep: bool) -> None:
-        slot = self.slots.pop(id, None)
-        if slot is None:
+        had = self.slots.pop(id, None)
+        if had is None:
             return
-        kept = tuple(meter for meter in slot.meters if meter.limit.hold) if keep else ()
+        kept = tuple(meter for meter in had.meters if meter.limit.hold) if keep else ()
         if kept:
-            self.slots[id] = Slots(slot.key, kept)
-        for meter in slot.meters:
+            self.slots[id] = Slots(had.key, kept)
+        for meter in had.meters:
             if meter not in kept:
                 self.turns.give_back(meter)
 
     # -- letting in
-
-    @property
-    def next_ms(self) -> int | None:
-        """When a rate lets another one start, if somebody waits for that."""
-        return self.turns.next_ms
-
-    def due(self, now_ms: int) -> bool:
-        next_ms = self.next_ms
-        return next_ms is not None and next_ms <= now_ms
 
     def pick(self, now_ms: int) -> Lane | None:
         """The lane whose turn it is, and that may let one in: that one's slots are taken."""
@@ -194,9 +185,9 @@ class Admission:
 
     def is_wanted(self, id: InvocationId) -> bool:
         """Whether somebody waits for a slot that this one has, and would not keep while it waits."""
-        slot = self.slots.get(id)
-        return slot is not None and any(
-            meter.full and not meter.limit.hold and meter.blocks_before(Mode.RESUME) for meter in slot.meters
+        has = self.slots.get(id)
+        return has is not None and any(
+            meter.full and not meter.limit.hold and meter.blocks_before(Mode.RESUME) for meter in has.meters
         )
 
     def _occupy(self, id: InvocationId, lane: Lane, now_ms: int) -> None:
@@ -244,8 +235,8 @@ class Admission:
         for invocation in running:
             before.pop(invocation.id, None)
             self.count(invocation)
-        for id, slot in before.items():
-            lane = self._lane(slot.key._replace(mode=Mode.RESUME))
+        for id, had in before.items():
+            lane = self._lane(had.key._replace(mode=Mode.RESUME))
             self._put(id, lane, lane.held)
 
     def resume_rate(self, path: Path, next_start_ms: float, now_ms: int, before: Rate | None = None) -> bool:

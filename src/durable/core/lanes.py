@@ -258,8 +258,8 @@ class Lane:
         return 0.5**self.key.priority
 
     def find_blocker(self, now_ms: int) -> Meter | None:
-        for meter in self.meters[self.claims :] if self.claims else self.meters:
-            if meter.used >= meter.most:
+        for meter in self.meters[self.claims :]:
+            if meter.full:
                 return meter
         for meter in self.rated:
             if meter.opens_ms(now_ms) > now_ms:
@@ -268,7 +268,7 @@ class Lane:
 
     def take(self) -> None:
         """A slot at each meter, for one of them."""
-        for meter in self.meters[self.claims :] if self.claims else self.meters:
+        for meter in self.meters[self.claims :]:
             meter.used += 1
         for meter in self.rated:
             meter.picked += 1

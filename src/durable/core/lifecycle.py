@@ -125,9 +125,9 @@ def _run(ledger: Ledger, resident: Resident, mode: Mode, now_ms: int) -> None:
     running = {"status": Status.RUNNING, "lane": None, "due_ms": None, "awaiting": None}
     ledger.change(resident, modified_ms=now_ms, **running)
     ledger.effects.append(Start(resident))
-    slot = ledger.admission.slots.get(resident.invocation.id)
-    if slot is not None and mode is Mode.START:
-        ledger.commit.rates.update((meter.name, meter.next_start_ms) for meter in slot.meters if meter.limit.rate)
+    has = ledger.admission.slots.get(resident.invocation.id)
+    if has is not None and mode is Mode.START:
+        ledger.commit.rates.update((meter.name, meter.next_start_ms) for meter in has.meters if meter.limit.rate)
 
 
 def suspend(ledger: Ledger, resident: Resident, now_ms: int) -> None:

@@ -13,11 +13,12 @@ PATIENCE = 8
 
 
 class Turns:
+    """It orders lanes, and moves nobody: what an invocation is, it does not know."""
+
     def __init__(self) -> None:
         self.changed = False
         """Whether somebody may be let in, since somebody looked."""
-        self.contended = False
-        """Whether somebody was held back by slots that are taken, since somebody looked."""
+        self._contended = False
         self._open: list[tuple[float, int, Lane]] = []
         self._bells: list[tuple[float, int, Meter]] = []
         self._numbers = count()  # what is equal in a heap comes in order
@@ -28,6 +29,18 @@ class Turns:
     def next_ms(self) -> int | None:
         """When a rate lets another one start, if somebody waits for that."""
         return math.ceil(self._bells[0][0]) if self._bells else None
+
+    def due(self, now_ms: int) -> bool:
+        return self.next_ms is not None and self.next_ms <= now_ms
+
+    def look(self) -> None:
+        """Somebody does, who will let in all that may be."""
+        self.changed = False
+
+    def take_contended(self) -> bool:
+        """Whether somebody was held back by slots that are taken, since somebody asked."""
+        contended, self._contended = self._contended, False
+        return contended
 
     def clear(self) -> None:
         """Other meters hold from now on."""
@@ -71,7 +84,7 @@ class Turns:
         elif lane.bounced > PATIENCE:
             lane.claim()
         heapq.heappush(meter.heap(lane.key.mode), (lane.tag, next(self._numbers), lane))
-        self.contended = self.contended or meter.full
+        self._contended = self._contended or meter.full
         if not meter.full and not meter.rings:
             meter.rings = True
             heapq.heappush(self._bells, (meter.opens_ms(now_ms), next(self._numbers), meter))
@@ -91,7 +104,7 @@ class Turns:
             return
         if meter.full:
             # Whom the rate held back, only slots do now: it was nobody's to ask for them before.
-            self.contended = self.contended or (meter.limit.rate is not None and bool(meter.starting))
+            self._contended = self._contended or (meter.limit.rate is not None and bool(meter.starting))
             return
         heaps = [meter.going_on] if meter.rings else [meter.going_on, meter.starting]
         first = min((heap for heap in heaps if heap), default=None)

@@ -73,9 +73,9 @@ class Gatekeeper:
             return
         if admission.turns.changed:
             self.errand.begin()
-        elif admission.next_ms != self._rings_ms:
-            self._rings_ms = admission.next_ms
-            self.errand.begin_at(admission.next_ms)
+        elif admission.turns.next_ms != self._rings_ms:
+            self._rings_ms = admission.turns.next_ms
+            self.errand.begin_at(admission.turns.next_ms)
 
     # -- limits
 
@@ -133,8 +133,8 @@ class Gatekeeper:
         self._rings_ms = None
         kernel, before = self._kernel, 0
         admission = kernel.ledger.admission
-        while admission.turns.changed or admission.due(kernel.clock.now_ms()):
-            admission.turns.changed = False
+        while admission.turns.changed or admission.turns.due(kernel.clock.now_ms()):
+            admission.turns.look()
             while page := await self._pick_page():
                 await self._admit(page)
                 # One page is written while the next one starts.
@@ -170,8 +170,7 @@ class Gatekeeper:
     def _free_slots(self) -> None:
         """Who only waits gives its slot to who could run."""
         admission = self._kernel.ledger.admission
-        if admission.turns.contended:
-            admission.turns.contended = False
+        if admission.turns.take_contended():
             for id, attempt in list(self._attempts().items()):
                 if attempt.waiting and admission.is_wanted(id):
                     self._suspend(id)

@@ -218,7 +218,7 @@ class Invoker:
     async def _pause_unreadable(self, id: InvocationId, error: DamagedError) -> None:
         """Its key, or what it came to, cannot be read."""
         log.critical("an invocation is paused, what it needs cannot be read: %s", error)
-        async with self._kernel.residency.hold(lambda: (id,)):
+        async with self._kernel.residency.hold_one(id):
             resident = self._kernel.ledger.find(id)
             if resident is not None and resident.invocation.status is Status.RUNNING:
                 lifecycle.pause(self._kernel.ledger, resident, Failure(500, str(error)), self.now_ms())

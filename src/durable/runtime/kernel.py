@@ -46,7 +46,7 @@ class Kernel:
                     self.on_done(resident, number)
         if self.ledger.timers.changed:
             self.on_timer()
-        if self.ledger.admission.turns.changed or self.ledger.admission.next_ms is not None:
+        if self.ledger.admission.turns.changed or self.ledger.admission.turns.next_ms is not None:
             self.on_room()
         return number
 

@@ -99,8 +99,8 @@ class Outside:
         """Wait for the outcome of an invocation."""
         self._check_running(_ASK_AGAIN)
         parsed = ids.read_invocation(id)
-        async with self._kernel.residency.hold(lambda: (parsed,)):
-            return await self._outcome(await self._found(parsed))
+        async with self._kernel.residency.hold_one(parsed):
+            return await self._outcome(await self._find(parsed))
 
     async def output(self, id: str) -> Outcome | None:
         """How it ended, or ``None`` if it has not."""
@@ -117,8 +117,8 @@ class Outside:
         """The invocation as it is on the disk, or newer."""
         self._check_running(_ASK_AGAIN)
         parsed = ids.read_invocation(id)
-        async with self._kernel.residency.hold(lambda: (parsed,)):
-            resident = await self._found(parsed)
+        async with self._kernel.residency.hold_one(parsed):
+            resident = await self._find(parsed)
             invocation = resident.invocation
             await self._kernel.durable(resident)
             return invocation
@@ -126,7 +126,7 @@ class Outside:
     async def state(self, service: str, key: str) -> Mapping[str, bytes]:
         """Of one key, by name: as it is on the disk, or newer."""
         self._check_running(_ASK_AGAIN)
-        async with self._kernel.residency.hold(lambda: ((service, key),)):
+        async with self._kernel.residency.hold_one((service, key)):
             instance = self._kernel.ledger.instances[service, key]
             state = dict(instance.state)
             await self._kernel.writer.until(instance.number)
@@ -141,7 +141,7 @@ class Outside:
         self._check_room()
         ledger, order = self._kernel.ledger, control.Order(verb, ids.read_invocation(id), self._new_id(), from_entry)
         async with self._kernel.residency.hold(lambda: control.needs(ledger, order)):
-            await self._found(order.id)
+            await self._find(order.id)
             affected = control.carry_out(ledger, order, self._kernel.clock.now_ms())
             number = self._kernel.act()
         await self._kernel.writer.until(number)
@@ -156,7 +156,7 @@ class Outside:
         self._check_running(_ASK_AGAIN)
         ledger, parsed = self._kernel.ledger, ids.read_invocation(id)
         async with self._kernel.residency.hold(lambda: chain((parsed,), why_needs(ledger, parsed))):
-            await self._found(parsed)
+            await self._find(parsed)
             found = why(ledger, parsed, self._kernel.clock.now_ms())
         await self._kernel.writer.until(ledger.number - 1)
         if found is None:
@@ -241,7 +241,7 @@ class Outside:
         self._check_running(_NOT_ACCEPTED)
         ledger = self._kernel.ledger
         if ledger.has(id):
-            known = self._here(id)
+            known = self._known(id)
             if request.kind is not Kind.WORKFLOW and lifecycle.differs(known, request):
                 raise lifecycle.DIFFERENT_REQUEST.error()
             return known, False
@@ -329,22 +329,22 @@ class Outside:
                 yield from lifecycle.signal_needs(ledger, resident, entry.signal)
 
         async with self._kernel.residency.hold(needs):
-            resident = await self._found(id)
+            resident = await self._find(id)
             if created_ms not in (None, resident.invocation.created_ms):
                 raise InvocationNotFoundError.of(ids.write_invocation(id))
             lifecycle.signal(ledger, resident, entry, self._kernel.clock.now_ms())
             number = self._kernel.act()
         await self._kernel.writer.until(number)
 
-    async def _found(self, id: InvocationId) -> Resident:
+    async def _find(self, id: InvocationId) -> Resident:
         held = self._kernel.ledger.invocations.get(id)
         if held is not None and held.purged:
             await self._kernel.durable(held)  # or somebody is told that it is gone, and after a crash it is back
             # By now there may be another one of its id, whose needs nobody holds.
             raise InvocationNotFoundError.of(ids.write_invocation(id))
-        return self._here(id)
+        return self._known(id)
 
-    def _here(self, id: InvocationId) -> Resident:
+    def _known(self, id: InvocationId) -> Resident:
         if id in self._kernel.ledger.damaged:
             raise DamagedError(self._kernel.ledger.damaged[id])
         resident = self._kernel.ledger.find(id)

@@ -91,7 +91,7 @@ class Recovery:
     # -- how
 
     async def _start(self, n: int, id: InvocationId) -> None:
-        async with self._kernel.residency.hold(lambda: (id,)):
+        async with self._kernel.residency.hold_one(id):
             resident = self._kernel.ledger.find(id)
             if resident is None or resident.invocation.status is not Status.RUNNING:
                 return  # one that cannot be read is left alone; one that was tried may have ended since
@@ -135,7 +135,7 @@ class Recovery:
         await self._kernel.writer.until(self._kernel.act(), patient=True)
         async with AsyncExitStack() as held:
             for each in group:
-                await held.enter_async_context(self._kernel.residency.hold(partial(self._id_of, each)))
+                await held.enter_async_context(self._kernel.residency.hold_one(self._ids[each.n]))
             for each in group:
                 resident = self._kernel.ledger.find(self._ids[each.n])
                 if resident is not None and resident.invocation.status is Status.RUNNING:
@@ -147,9 +147,6 @@ class Recovery:
             await self._until_over(group)
         self._note(self._watched[each.n].suspect for each in group if each.n in self._watched)
         self._kernel.act()
-
-    def _id_of(self, suspect: Suspect) -> Iterable[InvocationId]:
-        return (self._ids[suspect.n],)
 
     def _arm_timers(self, resident: Resident) -> None:
         """It may die of the answer to a timer, and no other timer is in memory."""

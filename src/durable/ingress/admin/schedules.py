@@ -28,12 +28,16 @@ T = TypeVar("T")
 _MAX_BODY = 32 * 1024 * 1024
 
 
+class _Timetable(Timetable, frozen=True, forbid_unknown_fields=True):
+    """As somebody writes it; a row may be of a later release."""
+
+
 class _Put(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Durations are ISO 8601, as ``PT5M``, or seconds."""
 
     service: str
     handler: str
-    timetable: Timetable
+    timetable: _Timetable
     key: str | None = None
     input: msgspec.Raw = msgspec.Raw()
     headers: dict[str, str] = {}
@@ -119,7 +123,7 @@ def _definition(engine: Administered, id: str, posted: _Put) -> Definition:
         target=Target(posted.service, posted.handler, key),
         payload=bytes(posted.input),
         headers=posted.headers,
-        timetable=posted.timetable,
+        timetable=msgspec.convert(posted.timetable, Timetable, from_attributes=True),
     )
 
 
