@@ -14,6 +14,7 @@ import httpx
 import pytest
 from starlette.types import Message, Scope
 
+from durable import Engine
 from durable.ingress import ingress
 from durable.testing import TestEngine
 from tests.runtime.flows import Counter
@@ -78,6 +79,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from durable import Context, Engine, Service, handler
+from durable import Engine
 from durable.ingress import ingress
 
 
@@ -145,3 +147,15 @@ async def test_a_server_that_waits_no_longer_answers_503(tmp_path: Path, patienc
 
         assert answer.status_code == STOPPED
         assert "retry with the same idempotency key" in answer.json()["message"]
+
+
+async def test_an_ingress_that_is_served_alone_says_that_nobody_opens_its_engine(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = Engine(tmp_path / "db", Counter())
+    app = ingress(engine)
+    async with app.router.lifespan_context(app):
+        assert "not open; use it inside `async with engine:` in the lifespan of your application" in caplog.text
+    caplog.clear()
+    async with engine, app.router.lifespan_context(app):
+        assert not caplog.records

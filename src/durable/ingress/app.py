@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
 import anyio
@@ -35,6 +37,8 @@ from durable.runtime.requests import Submission
 Authenticate = Callable[[Request], str | Awaitable[str | None] | None]
 """Says who sent a request: the identity, ``None`` for nobody in particular, or :class:`UnauthorizedError`."""
 
+log = logging.getLogger("durable.ingress")
+
 MAX_BODY = 10 * 1024 * 1024
 
 # Refused by the ingress, but told as the invocation's own failure: Restate's clients go by that.
@@ -48,11 +52,25 @@ def ingress(engine: Served, /, *, authenticate: Authenticate | None = None, max_
     ``authenticate`` is asked before anything else about a request is looked at, except for an awakeable, whose id is
     the right to complete it, and for ``/restate/health``. A body longer than ``max_body`` bytes is refused.
     """
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncGenerator[None]:  # of one that is served as it is, and not mounted
+        _warn_unless_open(engine)
+        yield
+
     return Starlette(
+        lifespan=lifespan,
         routes=[_Everything(Ingress(engine, authenticate, max_body))],
         middleware=[Middleware(Cors, credentials=authenticate is None)],
         exception_handlers={Exception: _broken},
     )
+
+
+def _warn_unless_open(engine: Served) -> None:
+    try:
+        engine.door.handlers()
+    except EngineStoppedError as error:
+        log.warning("%s in the lifespan of your application; until then every request is answered with 503", error)
 
 
 async def _broken(request: Request, error: Exception) -> Response:
