@@ -25,6 +25,7 @@ from durable.errors import InvocationStateError
 from durable.flow import Limit, LimitSet, Path, Rate, parse_pattern, read_path
 from durable.retry import RetryPolicy
 from tests.core.bench import NOW, id_of
+from tests.examples import examples
 
 DIRECTORY = {
     ("Mail", "send"): Rule(Kind.SERVICE, 1000, limit="tenant"),
@@ -1018,5 +1019,5 @@ class Flow(RuleBasedStateMachine):
         assert all(meter.used == meter.backlog == 0 for meter in self.ledger.admission.meters.values())
 
 
-Flow.TestCase.settings = settings(max_examples=60, stateful_step_count=50, deadline=None)
+Flow.TestCase.settings = settings(max_examples=examples(60), stateful_step_count=50, deadline=None)
 TestFlow = Flow.TestCase

@@ -12,6 +12,7 @@ from durable.core.entries import Target
 from durable.core.ids import InvocationId
 from durable.core.schedule import GRACE_MS, Definition, Schedule, Span
 from durable.timetable import Timetable, to_ms
+from tests.examples import examples
 
 BEGUN = to_ms(datetime(2026, 1, 1, tzinfo=UTC))
 HOUR, MINUTE = 3_600_000, 60_000
@@ -250,7 +251,7 @@ policies = st.fixed_dictionaries(
 looks = st.lists(st.tuples(st.integers(0, 600_000), st.booleans()), max_size=12)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(policies, looks)
 def test_no_time_runs_twice_or_too_early_and_all_in_order(
     policy: dict[str, Any], looks: list[tuple[int, bool]]
@@ -268,7 +269,7 @@ def test_no_time_runs_twice_or_too_early_and_all_in_order(
     assert all(span.after_ms < span.until_ms for span in row.owed)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(policies, looks)
 def test_all_are_run_if_all_are_caught_up(policy: dict[str, Any], looks: list[tuple[int, bool]]) -> None:
     row, now_ms, times = hourly(**policy | {"catch_up": "all", "window": None, "overlap": "queue"}), BEGUN, list[int]()

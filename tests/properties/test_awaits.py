@@ -13,6 +13,7 @@ from durable.core.entries import Completed, Entry, Notification, Run, Signalled
 from durable.core.ids import CANCEL
 from durable.core.journal import Journal, named_slot
 from durable.core.outcome import Failure, Outcome, Success
+from tests.examples import examples
 
 SLOTS = (1, 2, 3, 4, -17, named_slot("go", 1), named_slot("go", 2))
 
@@ -68,7 +69,7 @@ def waits(draw: st.DrawFn) -> tuple[list[Notification], list[Notification], Awai
     return before, after, draw(trees(len(before)))
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(waits())
 def test_an_answer_does_not_change_as_more_arrives(wait: tuple[list[Notification], list[Notification], Await]) -> None:
     before, after, tree = wait
@@ -82,7 +83,7 @@ def test_an_answer_does_not_change_as_more_arrives(wait: tuple[list[Notification
         assert answer(tree, journal) == first
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(waits(), st.data())
 def test_a_replay_finds_the_same_answer_wherever_the_commands_stand(
     wait: tuple[list[Notification], list[Notification], Await], data: st.DataObject
@@ -103,7 +104,7 @@ def test_a_replay_finds_the_same_answer_wherever_the_commands_stand(
     assert [replayed.outcome(slot) for slot in held] == [journal.outcome(slot) for slot in held]
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(waits())
 def test_a_tree_listens_to_nothing_but_its_slots(wait: tuple[list[Notification], list[Notification], Await]) -> None:
     before, after, tree = wait
@@ -117,7 +118,7 @@ def test_a_tree_listens_to_nothing_but_its_slots(wait: tuple[list[Notification],
             assert tree.settled(journal) == settled
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(waits())
 def test_an_answer_is_one_of_the_moments_it_was_given(
     wait: tuple[list[Notification], list[Notification], Await],

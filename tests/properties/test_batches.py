@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from durable import Batch, Context, Invocation, Service, handler
 from durable.testing import TestEngine
+from tests.examples import examples
 
 SIZE = 3
 WITHIN_MS = 1000
@@ -136,7 +137,7 @@ class History:
         assert (await self.engine.audit()).findings == ()
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=examples(150))
 @given(EVENTS)
 def test_every_input_is_in_one_batch_in_order_and_in_time(events: list[Event]) -> None:
     asyncio.run(History().play(events))

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from durable.core.invocation import Status
+from tests.examples import examples
 from tests.properties.test_keys import Keys
 from tests.properties.world import now, unanswered, wanted_timers
 
@@ -64,4 +65,4 @@ class Commits(Keys):
 
 
 TestCommits = Commits.TestCase
-TestCommits.settings = settings(max_examples=200, stateful_step_count=50, deadline=None)
+TestCommits.settings = settings(max_examples=examples(200), stateful_step_count=50, deadline=None)

@@ -19,6 +19,7 @@ from durable.core.ids import (
     write_invocation,
 )
 from durable.errors import BadIdError
+from tests.examples import examples
 
 ids = st.binary(min_size=16, max_size=16).map(InvocationId)
 indexes = st.integers(0, (1 << 32) - 1)
@@ -60,7 +61,7 @@ def test_plain_ids_are_in_order_of_time(one_ms: int, other_ms: int, one: bytes, 
     assert plain(one_ms, one) < plain(other_ms, other)
 
 
-@settings(max_examples=500)
+@settings(max_examples=examples(500))
 @given(parts, parts)
 @example(("a", "b"), ("a,b",))
 @example(("", "a"), ("a", ""))
@@ -85,7 +86,7 @@ def test_an_awakeable_id_of_another_database_is_refused(
         read_awakeable(secret, write_awakeable(other, AwakeableId(id, index, 7)))
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(secrets, ids, indexes, st.data())
 def test_an_awakeable_id_with_any_other_character_is_refused(
     secret: bytes, id: InvocationId, index: int, data: st.DataObject

@@ -11,6 +11,7 @@ from durable.core.entries import Attach, Call, Completed, GetPromise
 from durable.core.ids import InvocationId
 from durable.core.invocation import Caller, InstanceId, Kind, Loaded, Status, instance_id
 from durable.core.lifecycle import NOT_FOUND
+from tests.examples import examples
 from tests.properties.histories import Histories
 from tests.properties.world import World, answers, callers, unanswered, wanted_timers
 
@@ -132,4 +133,4 @@ CHECKS = (
 )
 
 TestKeys = Keys.TestCase
-TestKeys.settings = settings(max_examples=100, stateful_step_count=50, deadline=None)
+TestKeys.settings = settings(max_examples=examples(100), stateful_step_count=50, deadline=None)

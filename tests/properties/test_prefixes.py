@@ -13,6 +13,7 @@ from durable.core.ids import write_invocation
 from durable.core.invocation import Commit, Invocation, Status, Timer
 from durable.store.memory import MemoryDisk
 from durable.testing import TestEngine
+from tests.examples import examples
 from tests.properties.test_programs import Interpreter, World, plain
 
 commands = st.sampled_from(
@@ -48,7 +49,7 @@ def comparable(entries: list[Entry]) -> list[str]:
     return [str(entry) for entry in entries if not isinstance(entry, Completed | Now)]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.lists(commands, min_size=1, max_size=6))
 def test_every_prefix_replays_to_the_same(program: list[str]) -> None:
     async def check() -> None:

@@ -24,6 +24,7 @@ from durable import (
     select,
 )
 from durable.testing import TestEngine
+from tests.examples import examples
 
 Program = list[Any]
 """Commands as plain values; a list within is done by another program that is called."""
@@ -192,7 +193,7 @@ def plain(log: Any) -> Any:
     return "varies" if str(log).count("-") >= 2 else log
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(programs)
 def test_a_crash_at_any_commit_changes_no_result_and_repeats_at_most_what_was_open(program: Program) -> None:
     async def check() -> None:
@@ -207,7 +208,7 @@ def test_a_crash_at_any_commit_changes_no_result_and_repeats_at_most_what_was_op
     anyio.run(check)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(programs)
 def test_handlers_that_are_suspended_at_every_await_do_the_same(program: Program) -> None:
     async def check() -> None:

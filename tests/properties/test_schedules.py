@@ -16,6 +16,7 @@ from durable.core.schedule import Schedule
 from durable.testing import TestEngine
 from durable.testing.clock import EPOCH_MS
 from durable.timetable import Overlap, to_ms
+from tests.examples import examples
 
 MINUTE = timedelta(minutes=1)
 MINUTE_MS = 60_000
@@ -191,7 +192,7 @@ class Story:
             assert self.reports.most <= 1
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     st.sampled_from(["queue", "allow"]),
     st.sampled_from([3, 10, 25]),
