@@ -25,6 +25,7 @@ def judge(world: World) -> None:
             _check_result(world, operation, result)
     _check_logs(world, [each for each in calm if " " not in each.kind], disturbed)
     for key, history in world.registers.items():
+        world.counts["histories"] += 1
         if not is_linearizable(history):
             world.violated(f"register {key} is not linearizable: {history}")
 

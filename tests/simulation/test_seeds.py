@@ -30,7 +30,17 @@ def test_nothing_that_must_be_true_is_ever_false(first: int) -> None:
     assert counts["crashes"] >= SIZE
     assert counts["commits"] >= 20 * SIZE
     assert counts["invocations"] >= 8 * SIZE
-    others = ("purges", "journals", "reruns", "reads", "jumps", "changes of limits", "ready", "scheduled runs")
+    others = (
+        "histories",
+        "purges",
+        "journals",
+        "reruns",
+        "reads",
+        "jumps",
+        "changes of limits",
+        "ready",
+        "scheduled runs",
+    )
     assert min(counts[each] for each in others) > 0
 
 
