@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -174,7 +175,13 @@ def test_an_interval_is_no_cron_expression() -> None:
             lambda: Timetable(every=timedelta(days=1), tz="Europe/Paris"),
             "tz is for a cron expression, got 'Europe/Paris'",
         ),
-        (lambda: Timetable(every=timedelta(hours=1), jitter=timedelta(-1)), "jitter cannot be negative"),
+        (lambda: Timetable(every=timedelta(hours=1), jitter=timedelta(-1)), "jitter is from nothing to 3,653 days"),
+        (lambda: Timetable(every=timedelta(days=4_000_000)), "every is from nothing to 3,653 days"),
+        (
+            lambda: Timetable("* * * * *", start=datetime.max.replace(tzinfo=UTC)),
+            "start is of a year from 1970 to 9899",
+        ),
+        (lambda: Timetable("* * * * *", end=datetime.min.replace(tzinfo=UTC)), "end is of a year from 1970"),
         (lambda: Timetable(every=timedelta(hours=1), start=datetime(2026, 1, 1)), "a datetime with a zone"),  # noqa: DTZ001
         (lambda: Timetable("* * * * *", overlap="maybe"), "overlap is"),
         (lambda: Timetable("* * * * *", catch_up="some"), "catch_up is"),
@@ -184,3 +191,21 @@ def test_a_timetable_that_makes_no_sense_is_refused(make: object, match: str) ->
     assert callable(make)
     with pytest.raises(ValueError, match=match):
         make()
+
+
+@pytest.mark.parametrize("timetable", [Timetable(every=timedelta(days=3000)), Timetable("0 0 1 1 *")])
+def test_the_last_time_is_one_that_a_calendar_knows(timetable: Timetable) -> None:
+    time_ms = timetable.after(to_ms(datetime(9890, 6, 1, tzinfo=UTC)))
+    last_ms = 0
+    while time_ms is not None:
+        time_ms, last_ms = timetable.after(time_ms), time_ms
+
+    assert datetime.fromtimestamp(last_ms / 1000, UTC).year in range(9890, 9900)
+
+
+def test_a_moment_of_an_hour_that_comes_twice_equals_itself() -> None:
+    """Python says of a moment in such an hour that it equals no moment of another zone."""
+    start = datetime(2025, 10, 26, 2, 30, fold=1, tzinfo=ZoneInfo("Europe/Paris"))
+    timetable = Timetable(every=timedelta(hours=1), start=start)
+
+    assert msgspec.json.decode(msgspec.json.encode(timetable), type=Timetable) == timetable

@@ -99,6 +99,8 @@ class ScheduleInfo(msgspec.Struct, frozen=True, kw_only=True):
     """The time of the timetable that the last run was for, or when it was triggered."""
     last_run: str | None
     """The id of the last run's invocation."""
+    limit_key: str | None
+    priority: int
     under_way: tuple[str, ...]
     """The ids of runs that have not ended; with ``overlap="allow"`` nobody keeps count."""
     waiting: bool
@@ -117,6 +119,7 @@ class ScheduleDoor(Protocol):
     async def resume(self, id: str, /) -> ScheduleInfo: ...
     async def trigger(self, id: str, /) -> str: ...
     async def backfill(self, id: str, start: datetime, end: datetime, /) -> ScheduleInfo: ...
+    async def give_up(self, id: str, /) -> ScheduleInfo: ...
     async def delete(self, id: str, /) -> None: ...
 
 
@@ -163,6 +166,10 @@ class Schedules:
         """Run all times from ``start`` on and before ``end``, one after the other, but for those whose run is known."""
         return await self.door.backfill(id, start, end)
 
+    async def give_up(self, id: str, /) -> ScheduleInfo:
+        """Run nothing of what waits, from a downtime, a backfill or a queue; the times that come are as ever."""
+        return await self.door.give_up(id)
+
     async def delete(self, id: str, /) -> None:
         """It is forgotten; runs that are under way go on."""
         await self.door.delete(id)
@@ -195,6 +202,8 @@ def _definition(
         payload=outgoing.payload,
         headers=dict(outgoing.headers),
         timetable=timetable,
+        limit_key=outgoing.limit_key,
+        priority=outgoing.priority,
     )
 
 

@@ -10,6 +10,8 @@ from zoneinfo import ZoneInfo
 import msgspec
 from cronsim import CronSim, CronSimError
 
+from durable.sizes import LONGEST_TIME
+
 Overlap = Literal["skip", "queue", "cancel", "allow"]
 CatchUp = Literal["none", "one", "all"]
 
@@ -76,16 +78,16 @@ class Timetable(msgspec.Struct, frozen=True, omit_defaults=True):
             value: object = getattr(self, name)
             if value is not None and not isinstance(value, timedelta):
                 raise TypeError(f"{name} is a timedelta, got {value!r}; write timedelta(minutes=5)")
-            if value is not None and value < timedelta(0):
-                raise ValueError(f"{name} cannot be negative, got {value}")
+            if value is not None and not timedelta(0) <= value <= LONGEST_TIME:
+                raise ValueError(f"{name} is from nothing to {LONGEST_TIME.days:,} days, got {value}")
         if self.every is not None and self.every < SHORTEST:
             raise ValueError(f"every is at least {SHORTEST}, got {self.every}")
 
     def _check_moments(self) -> None:
         for name in ("start", "end"):
             value: object = getattr(self, name)
-            if value is not None and not (isinstance(value, datetime) and value.tzinfo is not None):
-                raise ValueError(f"{name} is a datetime with a zone, got {value!r}")
+            if value is not None:
+                msgspec.structs.force_setattr(self, name, _in_utc(name, value))
         if self.start is not None and self.end is not None and self.end <= self.start:
             raise ValueError(f"end ({self.end}) is not after start ({self.start})")
 
@@ -113,7 +115,8 @@ class Timetable(msgspec.Struct, frozen=True, omit_defaults=True):
     def _next(self, moment_ms: int) -> int | None:
         if self.every is not None:
             first_ms, every_ms = 0 if self.start is None else to_ms(self.start), self.every // _MS
-            return first_ms + ((moment_ms - first_ms) // every_ms + 1) * every_ms
+            time_ms = first_ms + ((moment_ms - first_ms) // every_ms + 1) * every_ms
+            return time_ms if time_ms < _LAST_MS else None
         assert self.cron is not None
         return _cron_after(self.cron, self.tz, moment_ms)
 
@@ -142,7 +145,7 @@ def _cron_after(expression: str, tz: str, moment_ms: int) -> int | None:
             time_ms = to_ms(time)
             # In an hour that comes twice, what is next on the wall may have been an hour ago.
             if time_ms > moment_ms:
-                return time_ms
+                return time_ms if time_ms < _LAST_MS else None
     except (OverflowError, ValueError):  # the year 9999
         return None
     return None
@@ -153,6 +156,17 @@ def to_ms(moment: datetime) -> int:
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST_MS = to_ms(datetime(9900, 1, 1, tzinfo=UTC))
+"""With the longest jitter it is a datetime still."""
+
+
+def _in_utc(name: str, moment: object) -> datetime:
+    """In a zone of its own, a moment of an hour that comes twice equals nothing."""
+    if not isinstance(moment, datetime) or moment.tzinfo is None:
+        raise ValueError(f"{name} is a datetime with a zone, got {moment!r}")
+    if not 1970 <= moment.year < 9900:
+        raise ValueError(f"{name} is of a year from 1970 to 9899, got {moment}")
+    return moment.astimezone(UTC)
 
 
 @lru_cache(maxsize=64)

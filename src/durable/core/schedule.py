@@ -22,6 +22,8 @@ class Span(NamedTuple):
 
     after_ms: int
     until_ms: int
+    late: bool = False
+    """Of a downtime or a backfill: where times do not queue, what comes goes before it, and does not cancel it."""
 
 
 class Run(NamedTuple):
@@ -40,6 +42,8 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True):
     timetable: Timetable
     declared: bool = False
     """By the code, which alone changes it."""
+    limit_key: str | None = None
+    priority: int = 0
 
 
 class Schedule(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +56,8 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     """Times that will be run, in this order. A queue adds to the last span: only downtimes and backfills add spans."""
     under_way: tuple[InvocationId, ...] = ()
     """Runs that had not ended when this was written."""
+    late: InvocationId | None = None
+    """The last run for a late time, which may be under way."""
     last: Run | None = None
     triggered_ms: int = 0
     paused: bool = False
@@ -60,7 +66,7 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
 class Noticed(NamedTuple):
     schedule: Schedule
     cancels: bool
-    """Whether the runs that are under way are to be cancelled."""
+    """Whether runs that are under way are to be cancelled, but for the late one."""
 
 
 def run_id(schedule: str, time_ms: int) -> InvocationId:
@@ -121,14 +127,33 @@ def notice(schedule: Schedule, now_ms: int) -> Noticed:
     if span is None:
         return Noticed(schedule, False)
     timetable = schedule.definition.timetable
-    busy, single = bool(schedule.under_way or schedule.owed), timetable.after(span.after_ms) == span.until_ms
-    if timetable.overlap == "skip" and busy and single:
-        return Noticed(schedule, False)
+    if timetable.overlap in ("skip", "cancel"):
+        single = timetable.after(span.after_ms) == span.until_ms
+        return _noticed_alone(schedule, span) if single else _noticed_late(schedule, span)
     owed = schedule.owed
     if owed and owed[-1].until_ms == seen_ms == span.after_ms:
-        owed, span = owed[:-1], Span(owed[-1].after_ms, span.until_ms)
-    schedule = msgspec.structs.replace(schedule, owed=(*owed, span))
-    return Noticed(schedule, timetable.overlap == "cancel" and bool(schedule.under_way))
+        owed, span = owed[:-1], span._replace(after_ms=owed[-1].after_ms)
+    return Noticed(msgspec.structs.replace(schedule, owed=(*owed, span)), False)
+
+
+def _noticed_alone(schedule: Schedule, span: Span) -> Noticed:
+    """It goes before what is late, and waits at most for the late run that is under way."""
+    waits = any(not each.late for each in schedule.owed)
+    cancels = schedule.definition.timetable.overlap == "cancel"
+    if not cancels and (waits or to_cancel(schedule)):
+        return Noticed(schedule, False)
+    late = (each for each in schedule.owed if each.late)
+    return Noticed(msgspec.structs.replace(schedule, owed=(span, *late)), cancels)
+
+
+def _noticed_late(schedule: Schedule, span: Span) -> Noticed:
+    owed = (*schedule.owed, span._replace(late=True))
+    return Noticed(msgspec.structs.replace(schedule, owed=owed), schedule.definition.timetable.overlap == "cancel")
+
+
+def to_cancel(schedule: Schedule) -> tuple[InvocationId, ...]:
+    """The runs that one which comes takes the place of, if it is to cancel them."""
+    return tuple(id for id in schedule.under_way if id != schedule.late)
 
 
 def _latest(schedule: Schedule, now_ms: int) -> int | None:
@@ -167,10 +192,13 @@ def _first(timetable: Timetable, span: Span) -> int | None:
 def start(schedule: Schedule, time_ms: int, *, known: bool) -> Schedule:
     """The first time that is owed is run, or ``known`` to have been; it is owed no more."""
     head, *others = schedule.owed
-    rest = Span(time_ms, head.until_ms)
+    rest = head._replace(after_ms=time_ms)
     left = [] if _first(schedule.definition.timetable, rest) is None else [rest]
     schedule = msgspec.structs.replace(schedule, owed=(*left, *others))
-    return schedule if known else _ran(schedule, Run(time_ms, run_id(schedule.definition.id, time_ms)))
+    if known:
+        return schedule
+    run = Run(time_ms, run_id(schedule.definition.id, time_ms))
+    return _ran(msgspec.structs.replace(schedule, late=run.id if head.late else None), run)
 
 
 def trigger(schedule: Schedule, time_ms: int) -> Schedule:
@@ -200,4 +228,9 @@ def resume(schedule: Schedule, now_ms: int) -> Schedule:
 def backfill(schedule: Schedule, span: Span) -> Schedule:
     if _first(schedule.definition.timetable, span) is None:
         return schedule
-    return msgspec.structs.replace(schedule, owed=(*schedule.owed, span))
+    return msgspec.structs.replace(schedule, owed=(*schedule.owed, span._replace(late=True)))
+
+
+def give_up(schedule: Schedule) -> Schedule:
+    """What waits is not run."""
+    return msgspec.structs.replace(schedule, owed=())

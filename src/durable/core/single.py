@@ -6,7 +6,7 @@ recovery, ``why``, and that a kill or a cancellation frees the line.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -84,14 +84,14 @@ def make_way(ledger: Ledger, request: Request, now_ms: int, due_ms: int | None) 
     if single.mode == "skip":
         return Way(request, due_ms, line[0] if line else None)
     if single.mode == "cancel":
-        _cancel(ledger, line, now_ms)
+        cancel(ledger, line, now_ms)
         return Way(request, due_ms)
     return _replace_last(ledger, request, single, line, now_ms)
 
 
-def _cancel(ledger: Ledger, line: list[Resident], now_ms: int) -> None:
-    """Once: a second cancellation would interrupt the undoing of the first."""
-    for resident in reversed(line):  # so that nobody is started by the end of another
+def cancel(ledger: Ledger, residents: Sequence[Resident], now_ms: int) -> None:
+    """Each once: a second cancellation would interrupt the undoing of the first."""
+    for resident in reversed(residents):  # so that nobody is started by the end of another
         if not any(isinstance(entry, Signalled) and entry.signal == CANCEL for entry in resident.entries):
             lifecycle.signal(ledger, resident, Signalled(CANCEL, Success()), now_ms)
 

@@ -72,7 +72,8 @@ class ScheduleVerbs:
 
         async with self._kernel.residency.hold(needs):
             row, chosen = self._scheduler.find(id), run()
-            self._scheduler.accept(row, chosen, self._kernel.clock.now_ms())
+            if (skips := self._scheduler.accept(row, chosen, self._kernel.clock.now_ms())) is not None:
+                raise skips.error()
             self._scheduler.write(schedule.trigger(self._settled(row), chosen.time_ms))
             number = self._kernel.act()
         self._scheduler.arm()
@@ -84,6 +85,9 @@ class ScheduleVerbs:
         if len(self._scheduler.find(id).owed) >= MOST_SPANS:
             raise ScheduleStateError(f"schedule {id!r} has {MOST_SPANS} spans of time to run already; ask again later")
         return await self._change(id, lambda row, now_ms: schedule.backfill(row, span))
+
+    async def give_up(self, id: str, /) -> ScheduleInfo:
+        return await self._change(id, lambda row, _: schedule.give_up(row))
 
     async def delete(self, id: str, /) -> None:
         self._check()
@@ -127,6 +131,8 @@ class ScheduleVerbs:
             next_at=_moment(schedule.due_ms(row)),
             last_at=None if last is None else _moment(last.time_ms),
             last_run=None if last is None else write_invocation(last.id),
+            limit_key=definition.limit_key,
+            priority=definition.priority,
             under_way=tuple(write_invocation(id) for id in self._settled(row).under_way),
             waiting=bool(row.owed),
             problem=self._scheduler.problems.get(definition.id),
@@ -139,9 +145,14 @@ def _span(start: datetime, end: datetime, now_ms: int) -> Span:
             raise ValueError(f"{name} is a datetime with a zone, got {moment!r}")
     if end <= start:
         raise ValueError(f"the end of a backfill ({end}) is not after its start ({start})")
+    if start < _EARLIEST:
+        raise ValueError(f"a backfill begins in 1970 at the earliest, got {start}")
     if to_ms(end) > now_ms + 1:
         raise ValueError(f"a backfill ends now at the latest, got {end}: what comes then is run by itself")
     return Span(to_ms(start) - 1, to_ms(end) - 1)
+
+
+_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def _moment(ms: int | None) -> datetime | None:

@@ -12,13 +12,13 @@ import msgspec
 
 from durable.core import lifecycle, schedule
 from durable.core.commands import unknown_handler
-from durable.core.entries import Signalled
 from durable.core.ids import CANCEL, InvocationId
 from durable.core.invocation import Request
 from durable.core.ledger import Resident
 from durable.core.lifecycle import Needed
-from durable.core.outcome import Success
+from durable.core.outcome import Failure
 from durable.core.schedule import Definition, Run, Schedule
+from durable.core.single import cancel, make_way, skipped, way_needs
 from durable.errors import DamagedError, ScheduleNotFoundError
 from durable.runtime.errand import Errand
 from durable.runtime.kernel import Kernel
@@ -170,21 +170,20 @@ class Scheduler:
             yield from self.run_needs(plan.schedule, plan.run)
 
     def _to_cancel(self, plan: Plan) -> list[Resident]:
-        found = [self._kernel.ledger.find(id) for id in plan.schedule.under_way if plan.cancels]
+        ids = schedule.to_cancel(plan.schedule) if plan.cancels else ()
+        found = [self._kernel.ledger.find(id) for id in ids]
         return [resident for resident in found if resident is not None]
 
     def _carry_out(self, row: Schedule, plan: Plan, now_ms: int) -> None:
         """One decision: what was noticed, at most one run, and the row that says so."""
         ledger, after = self._kernel.ledger, plan.schedule
-        for resident in self._to_cancel(plan):
-            lifecycle.signal(ledger, resident, Signalled(CANCEL, Success()), now_ms)
+        cancel(ledger, self._to_cancel(plan), now_ms)
         for ended in set(row.under_way) - set(after.under_way):
             self._watched.pop(ended, None)
         if plan.run is not None:
             known = ledger.has(plan.run.id)
-            if not known:
-                self.accept(after, plan.run, now_ms)
-            after = schedule.start(after, plan.run.time_ms, known=known)
+            skips = not known and self.accept(after, plan.run, now_ms) is not None
+            after = schedule.start(after, plan.run.time_ms, known=known or skips)
         elif after.seen_ms == row.seen_ms:
             self._remember(after)  # at most, a run ended: that is on the disk with the run itself
             return
@@ -201,14 +200,21 @@ class Scheduler:
         return resident is None or resident.invocation.outcome is not None
 
     def run_needs(self, row: Schedule, run: Run) -> Iterator[Needed]:
+        request = self._request(row, run)
         yield run.id
-        yield from lifecycle.accept_needs(self._request(row, run), run.id)
+        yield from lifecycle.accept_needs(request, run.id)
+        yield from way_needs(self._kernel.ledger, request)
 
-    def accept(self, row: Schedule, run: Run, now_ms: int) -> None:
+    def accept(self, row: Schedule, run: Run, now_ms: int) -> Failure | None:
+        """Why it is skipped, if it is: its handler is a singleton, and busy."""
         ledger, request = self._kernel.ledger, self._request(row, run)
         if (held := ledger.held_for_ever(request)) is not None:
             raise DamagedError(held)
-        lifecycle.accept(ledger, request, run.id, now_ms, None)
+        way = make_way(ledger, request, now_ms, None)
+        if way.skipped_for is not None:
+            return skipped(way.skipped_for)
+        lifecycle.accept(ledger, way.request, run.id, now_ms, way.due_ms)
+        return None
 
     def _request(self, row: Schedule, run: Run) -> Request:
         definition, ledger = row.definition, self._kernel.ledger
@@ -218,8 +224,12 @@ class Scheduler:
         rule = ledger.directory.get((target.service, target.handler))
         if rule is None:
             raise unknown_handler(target).error()
-        request = rule.request(target, definition.payload, headers, None)
-        return msgspec.structs.replace(request, version=self._version)
+        return msgspec.structs.replace(
+            rule.request(target, definition.payload, headers, None),
+            limit=rule.limit_of(definition.limit_key),
+            priority=definition.priority,
+            version=self._version,
+        )
 
 
 SCHEDULE, TIME = "x-schedule-id", "x-schedule-time"

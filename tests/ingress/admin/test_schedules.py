@@ -42,6 +42,8 @@ async def test_one_that_is_created_runs_with_its_input(client: httpx.AsyncClient
         "next_at": "2026-01-01T02:00:00Z",
         "last_at": "2026-01-01T01:00:00Z",
         "last_run": None,
+        "limit_key": None,
+        "priority": 0,
         "under_way": [],
         "waiting": False,
         "problem": None,
@@ -118,6 +120,26 @@ async def test_put_is_told_the_id_by_its_path(client: httpx.AsyncClient) -> None
     refuses(
         await client.put("/schedules/it", json={"id": "it", "timetable": HOURLY, **WEIGH}), 422, "unknown field `id`"
     )
+
+
+async def test_what_waits_is_given_up(client: httpx.AsyncClient, engine: AdminEngine) -> None:
+    await created(client)
+    await client.patch("/schedules/it/pause")
+    span = {"start": "1970-01-01T00:00:00Z", "end": "2026-01-01T00:00:00Z"}
+    assert (await client.patch("/schedules/it/backfill", json=span)).json()["waiting"]
+
+    assert not (await client.patch("/schedules/it/give-up")).json()["waiting"]
+
+    await client.patch("/schedules/it/resume")
+    await engine.skip(HOUR)
+    assert (await client.get("/schedules/it")).json()["last_at"] == "2026-01-01T01:00:00Z"
+    assert len(engine.disk.invocations) == 1
+
+
+async def test_a_limit_key_is_for_handlers_with_a_named_limit(client: httpx.AsyncClient) -> None:
+    posted = {"id": "it", "timetable": HOURLY, **WEIGH, "limit_key": "acme"}
+
+    refuses(await client.post("/schedules", json=posted), 422, "office/weigh counts for no named limit")
 
 
 async def test_a_backfill_of_the_future_refuses(client: httpx.AsyncClient, engine: AdminEngine) -> None:

@@ -88,5 +88,6 @@ OPERATIONS = (
     Operation("PATCH", f"{_SCHEDULE}/resume", schedules.resume, "Go on with the next time"),
     Operation("PATCH", f"{_SCHEDULE}/trigger", schedules.trigger, "One run now"),
     Operation("PATCH", f"{_SCHEDULE}/backfill", schedules.backfill, "Run a span of the past", body="Backfill"),
+    Operation("PATCH", f"{_SCHEDULE}/give-up", schedules.give_up, "Run nothing of what waits"),
     *map(_batch, get_args(Name)),
 )

@@ -14,6 +14,7 @@ from durable.core.entries import Target
 from durable.core.invocation import Kind
 from durable.core.schedule import Definition
 from durable.errors import TerminalError
+from durable.flow import check_limit_key, check_priority, no_named_limit
 from durable.ingress import paths
 from durable.ingress.admin import replies
 from durable.ingress.admin.door import Administered
@@ -41,6 +42,8 @@ class _Put(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     key: str | None = None
     input: msgspec.Raw = msgspec.Raw()
     headers: dict[str, str] = {}
+    limit_key: str | None = None
+    priority: int = 0
 
 
 class _Created(_Put, frozen=True, kw_only=True):
@@ -94,6 +97,10 @@ async def backfill(engine: Administered, request: Request) -> Response:
     return replies.found(await _done(engine.schedules.door.backfill(_id(request), posted.start, posted.end)))
 
 
+async def give_up(engine: Administered, request: Request) -> Response:
+    return replies.found(await _done(engine.schedules.door.give_up(_id(request))))
+
+
 async def delete(engine: Administered, request: Request) -> Response:
     await _done(engine.schedules.door.delete(_id(request)))
     return replies.empty(200)
@@ -115,7 +122,8 @@ def _definition(engine: Administered, id: str, posted: _Put) -> Definition:
     _check(info, posted)
     key = None if posted.key is None else paths.check(posted.key, "key")
     try:
-        checked = checked_id(id)
+        checked, priority = checked_id(id), check_priority(posted.priority)
+        limit_key = None if posted.limit_key is None else check_limit_key(posted.limit_key)
     except ValueError as error:
         raise Refusal(422, str(error)) from error
     return Definition(
@@ -124,6 +132,8 @@ def _definition(engine: Administered, id: str, posted: _Put) -> Definition:
         payload=bytes(posted.input),
         headers=posted.headers,
         timetable=msgspec.convert(posted.timetable, Timetable, from_attributes=True),
+        limit_key=limit_key,
+        priority=priority,
     )
 
 
@@ -137,6 +147,8 @@ def _check(info: HandlerInfo, posted: _Put) -> None:
         raise Refusal(422, f"{name} takes {'bytes, which JSON has not' if info.raw_input else 'no input'}")
     if info.needs_input and not posted.input:
         raise Refusal(422, f"{name} needs an input; give it as `input`")
+    if posted.limit_key is not None and not info.limited:
+        raise Refusal(422, no_named_limit(name))
 
 
 def _id(request: Request) -> str:
