@@ -188,6 +188,30 @@ async def test_a_coroutine_that_is_never_awaited_is_an_error(goes_on: bool) -> N
     assert message.startswith(f"Any.go never awaited the coroutine helper() of {line_of(program, 1)}")
 
 
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited")
+@pytest.mark.parametrize("kept", [True, False])
+@pytest.mark.parametrize(
+    ("name", "verb"),
+    [
+        ("ctx.wait_until", lambda ctx: ctx.wait_until("open", bool, every=HOUR)),
+        ("ctx.map_run", lambda ctx: ctx.map_run("each", str, [1, 2])),
+    ],
+)
+async def test_a_verb_that_is_a_coroutine_is_to_be_awaited(
+    name: str, verb: Callable[[Context], object], kept: bool
+) -> None:
+    async def program(ctx: Context) -> None:
+        future = verb(ctx)
+        if not kept:
+            del future
+            await ctx.now()
+
+    message = await failure_of(program)
+
+    assert message.startswith(f"Any.go never awaited the coroutine {name}() of {__file__}:")
+    assert message.endswith(f"write `await {name}(...)`")
+
+
 @pytest.mark.parametrize(
     ("verb", "what"),
     [

@@ -79,6 +79,9 @@ _CODES: dict[CodeType, Mistake] = {
     threading.Thread.start.__code__: Mistake("threading.Thread.start", _STEP, deep=True),
     ThreadPoolExecutor.submit.__code__: Mistake("ThreadPoolExecutor.submit", _STEP, deep=True),
 }
+_ORIGINS = 3
+"""How far from where a coroutine was made its author is: our own verbs make some."""
+
 # Python calls it when a coroutine is dropped that never ran.
 _DROPPED: object = getattr(vars(warnings).get("_warn_unawaited_coroutine"), "__code__", None)
 
@@ -144,7 +147,7 @@ class Watched(Coroutine[Any, Any, T]):
         if outer is not None and not isinstance(getattr(outer, "__self__", None), Watched):
             return step()  # somebody profiles, and must not lose it
         depth = sys.get_coroutine_origin_tracking_depth()
-        sys.set_coroutine_origin_tracking_depth(max(depth, 1))
+        sys.set_coroutine_origin_tracking_depth(max(depth, _ORIGINS))
         sys.setprofile(self._profile)
         try:
             return step()
@@ -173,13 +176,16 @@ class Watched(Coroutine[Any, Any, T]):
             raise self._misused(f"called {name}() at {line_of(author)}, {mistake.says}")
 
     def _note_dropped(self, coroutine: CoroutineType[Any, Any, Any]) -> None:
-        origin = coroutine.cr_origin
-        if origin and is_authors(origin[0][0]):  # or it was made elsewhere, and is only collected here
-            name = coroutine.__qualname__
-            self._dropped(
-                f"never awaited the coroutine {name}() of {origin[0][0]}:{origin[0][1]}, which did not run; "
-                f"write `await {name.rpartition('.')[2]}(...)`"
-            )
+        name, call = coroutine.__qualname__, coroutine.__name__
+        for file, line, function in coroutine.cr_origin or ():
+            if is_authors(file):
+                self._dropped(
+                    f"never awaited the coroutine {name}() of {file}:{line}, which did not run; "
+                    f"write `await {call}(...)`"
+                )
+            if not file.startswith(PACKAGE):
+                return  # or it was made elsewhere, and is only collected here
+            name = call = f"ctx.{function}"
 
 
 def _culprit(frame: FrameType | None) -> FrameType | None:
