@@ -21,6 +21,7 @@ from durable.testing import TestEngine
 from tests.audit.planting import Planter
 from tests.runtime.damage import HOUR, Approval, Cart, Half, Task
 
+MINUTE = timedelta(minutes=1)
 ORPHAN = "INSERT INTO waiter VALUES (zeroblob(16), zeroblob(16), 1)"
 
 
@@ -156,6 +157,45 @@ async def test_running_without_an_attempt_is_a_finding(path: Path) -> None:
         assert engine.last_audit is not None
         assert [(each.invariant, each.subject) for each in engine.last_audit.findings] == [("I9", sent.id)]
         invoker.attempts[lost] = attempt
+
+
+@pytest.mark.parametrize(
+    ("delay", "said"),
+    [(timedelta(0), "a timer of it has not fired, and was due"), (MINUTE, "it is scheduled, and its time was")],
+)
+async def test_what_is_due_and_does_not_happen_is_a_finding(path: Path, delay: timedelta, said: str) -> None:
+    async with Filed(path) as engine:
+        sent = await engine.send_later(delay, Task.work, "alice")
+        await engine.settle()
+        assert engine._open.kernel.ledger.timers.next_ms is not None
+        engine._open.timekeeper.errand.begin_at(None)  # its alarm is lost
+
+        await engine.skip(3 * HOUR)
+
+        assert engine.last_audit is not None
+        (finding,) = engine.last_audit.findings
+        assert (finding.invariant, finding.subject) == ("I9", sent.id)
+        assert finding.explanation.startswith(said)
+
+
+async def test_what_a_step_of_the_clock_makes_due_at_once_is_no_finding(path: Path) -> None:
+    async with Filed(path) as engine:
+        await engine.send(Task.work, "alice")
+        await engine.skip(MINUTE)
+        timekeeper = engine._open.timekeeper
+        timekeeper.errand.begin_at(None)
+
+        engine.clock.move_to(engine.clock.now_ms() + 8 * 3_600_000)  # and the audit comes before the timer
+        await engine.settle()
+        early = engine.last_audit
+        timekeeper.errand.begin()
+        await engine.skip(3 * HOUR)
+
+        assert early is not None
+        assert early.findings == ()
+        assert engine.last_audit != early
+        assert engine.last_audit is not None
+        assert engine.last_audit.findings == ()
 
 
 async def test_a_file_that_cannot_be_read_stops_no_engine(path: Path, caplog: pytest.LogCaptureFixture) -> None:

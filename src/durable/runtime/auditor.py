@@ -21,7 +21,7 @@ from durable.runtime.kernel import Kernel
 log = logging.getLogger("durable.auditor")
 
 LATE_MS = 60_000
-"""What is due waits no longer than this, if the engine has run for so long."""
+"""What is due waits no longer than this, after the clock stepped forward too."""
 _PAGE = 1_000
 _MENTIONED = 10
 """Findings in the log; the rest can be asked for."""
@@ -35,7 +35,9 @@ class Auditor:
     ) -> None:
         self._kernel, self._beside, self._attempts = kernel, beside, attempts
         self._every_ms = round(every.total_seconds() * 1000)
-        self._opened_ms = kernel.clock.now_ms()
+        self._looked_ms: int | None = None
+        self._late_ms: int | None = None
+        """Whatever was due before that must have happened."""
         self._suspects: dict[InvocationId, int | None] = {}
         """Running without an attempt when last looked at, and the last decision that had changed them."""
         self.last: Audit | None = None
@@ -47,12 +49,15 @@ class Auditor:
 
     async def audit(self) -> Audit:
         """Look now. :class:`StoreError` if the database cannot be read."""
-        late = self._late()
+        now_ms = self._kernel.clock.now_ms()
+        late_ms = self._late(now_ms)
 
         def look(path: Path, rest: Rest) -> Audit:
-            return audit(path, overdue_ms=late, thorough=False, rest=rest)
+            return audit(path, overdue_ms=late_ms, thorough=False, rest=rest)
 
         found = await self._beside.run(look)
+        if self._looked_ms is None or now_ms - self._looked_ms >= LATE_MS:
+            self._looked_ms = now_ms
         found = msgspec.structs.replace(found, findings=(*found.findings, *await self.slots()))
         self._tell(found)
         return found
@@ -83,10 +88,14 @@ class Auditor:
                     found.append(Finding("I8", "limits", f"invocation {id.hex()} has ended, and has slots"))
         return found
 
-    def _late(self) -> int | None:
-        """Before when whatever is due must have happened; that of before the engine was opened takes a while."""
-        now_ms = self._kernel.clock.now_ms()
-        return now_ms - LATE_MS if now_ms - self._opened_ms > LATE_MS else None
+    def _late(self, now_ms: int) -> int | None:
+        """What is late must have been so when somebody looked before: one look may find all due at once.
+
+        So it is when an engine opens, or when the clock stepped forward, as after the sleep of a machine.
+        """
+        if self._looked_ms is not None and now_ms - self._looked_ms >= LATE_MS:
+            self._late_ms = self._looked_ms - LATE_MS
+        return self._late_ms
 
     def _tell(self, found: Audit) -> None:
         for finding in found.findings[:_MENTIONED]:
