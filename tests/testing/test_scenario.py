@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
+import re
 from uuid import uuid4
 
 import pytest
@@ -106,3 +108,94 @@ async def test_a_scenario_without_a_commit_is_refused():
 
     with pytest.raises(ValueError, match="made no commit"):
         await crash_everywhere(play)
+
+
+class Forked(Service):
+    """Goes another way in each attempt: one whose journal says otherwise is paused."""
+
+    def __init__(self, scene: Scene, attempts: list[int]) -> None:
+        self.scene, self.attempts = scene, attempts
+
+    @handler
+    async def buy(self, ctx: Context, order: str) -> str:
+        self.attempts.append(1)
+        await ctx.run("look", str)
+        await ctx.run(f"charge {len(self.attempts)}", self.scene.effect, "charge", order)
+        return order
+
+    @handler
+    async def relay(self, ctx: Context, order: str) -> str:
+        return await ctx.call(Forked.buy, order)
+
+
+BUY = Forked.buy.options(idempotency_key="o-1")
+RELAY = Forked.relay.options(idempotency_key="o-1")
+
+
+@pytest.mark.parametrize("called", [BUY, RELAY], ids=["by itself", "by another"])
+async def test_a_caller_of_what_is_paused_is_told_why_and_after_which_crash(called):
+    async def play(scene: Scene) -> str:
+        attempts = scene.outside(list[int])
+        async with scene.engine(Forked(scene, attempts)) as engine:
+            return await engine.call(called, "o-1")
+
+    async with asyncio.timeout(20):
+        with pytest.raises(CrashError) as caught:
+            await crash_everywhere(play)
+
+    said = str(caught.value)
+    assert re.search(
+        r"crash after commit \d of \d\n  the scenario, played again after it, waits for ever:\n    Forked/", said
+    )
+    assert "it is paused: replay diverged at journal entry" in said
+
+
+async def test_a_caller_of_what_fails_after_a_crash_is_told_why():
+    class Absent(Service):
+        def __init__(self, memory: list[str]) -> None:
+            self.memory = memory
+
+        @handler
+        async def buy(self, ctx: Context, order: str) -> str:
+            await ctx.run("keep", self.memory.append, order)
+            await ctx.run("look", str)
+            return self.memory[0]
+
+    async def play(scene: Scene) -> str:
+        async with scene.engine(Absent([])) as engine:
+            return await engine.call(Absent.buy.options(idempotency_key="o-1"), "o-1")
+
+    async with asyncio.timeout(20):
+        with pytest.raises(CrashError, match="attempt 1 failed: IndexError"):
+            await crash_everywhere(play)
+
+
+async def test_a_scenario_that_waits_for_ever_without_any_crash_says_so():
+    class Broken(Service):
+        @handler
+        async def buy(self, ctx: Context) -> None:
+            raise LookupError("mine")
+
+    async def play(scene: Scene) -> None:
+        async with scene.engine(Broken()) as engine:
+            await engine.call(Broken.buy)
+
+    async with asyncio.timeout(20):
+        with pytest.raises(CrashError, match=r"without any crash .* for ever:\n.*\n.*LookupError.*mine"):
+            await crash_everywhere(play)
+
+
+async def test_a_scenario_may_resume_what_is_paused():
+    async def play(scene: Scene) -> str:
+        async with scene.engine(Shop(Gateway(scene))) as engine:
+            engine.faults.hang("charge")
+            invocation = await engine.send(Shop.right.options(idempotency_key="o-1"), "o-1")
+            result = asyncio.ensure_future(invocation.result())
+            await engine.settle()
+            await invocation.pause()
+            await engine.settle()
+            await invocation.resume()
+            engine.faults.release("charge")
+            return await result
+
+    assert await Scene().play(play) == "o-1"

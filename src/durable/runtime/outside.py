@@ -173,6 +173,11 @@ class Outside:
         awakeable = ids.read_awakeable(self._kernel.secret, id)
         await self._signal(awakeable.invocation, Signalled(awakeable.signal, outcome), awakeable.created_ms)
 
+    @property
+    def awaited(self) -> list[str]:
+        """The ids of the invocations whose outcome somebody waits for."""
+        return [ids.write_invocation(id) for id in self._watchers]
+
     def done(self, resident: Resident, number: int) -> None:
         """Effect: an invocation has its outcome. Who waits for it is told once it is on the disk."""
         watchers, outcome = self._watchers.pop(resident.invocation.id, None), resident.invocation.outcome

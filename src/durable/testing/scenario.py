@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable, Iterator
 from itertools import dropwhile, takewhile
+from textwrap import indent
 from typing import TypeVar, cast
 
 import msgspec
@@ -14,6 +15,7 @@ from durable.runtime.line import is_ours, line_of, outward
 from durable.service import AnyService
 from durable.testing.engine import TestEngine
 from durable.testing.running import running
+from durable.testing.stuck import StuckError, unless_stuck
 
 T = TypeVar("T")
 
@@ -68,7 +70,7 @@ class Scene:
     async def play(self, scenario: Callable[[Scene], Awaitable[T]]) -> T:
         """From the beginning to the end; what a crash cut short is played once more, as clients that ask again do."""
         try:
-            result = await scenario(self)
+            result = await self._once(scenario)
         except Exception:
             if not self.crashed:
                 raise
@@ -76,7 +78,10 @@ class Scene:
             if not self.crashed:
                 return result
         self._asked = 0
-        return await scenario(self)
+        return await self._once(scenario)
+
+    async def _once(self, scenario: Callable[[Scene], Awaitable[T]]) -> T:
+        return await unless_stuck(scenario(self), lambda: self._engines[-1] if self._engines else None)
 
     async def findings(self) -> list[str]:
         return [str(finding) for finding in (await self._engines[-1].audit()).findings] if self._engines else []
@@ -89,11 +94,15 @@ class CrashError(AssertionError):
 async def crash_everywhere(scenario: Callable[[Scene], Awaitable[object]], /) -> int:
     """Play ``scenario``; then with a crash before, and after, each of its commits. How many crashes there were.
 
-    :class:`CrashError` if one of them made an effect happen more often or not at all, or another result. A scenario
-    starts again after its crash, from its first line, so its calls need idempotency keys.
+    :class:`CrashError` if one of them made an effect happen more often or not at all, or another result, or if a caller
+    waits for an invocation that is paused or backs off. A scenario starts again after its crash, from its first line,
+    so its calls need idempotency keys.
     """
     calm = Scene()
-    expected = await calm.play(scenario)
+    try:
+        expected = await calm.play(scenario)
+    except StuckError as error:
+        raise CrashError(f"without any crash the scenario waits for ever:\n{_indented(error)}") from error
     if not calm.commits:
         raise ValueError("the scenario made no commit to crash at; let it open scene.engine(...), and call something")
     differences: list[str] = []
@@ -112,6 +121,8 @@ async def _played(
 ) -> list[str]:
     try:
         result = await scene.play(scenario)
+    except StuckError as error:
+        return [f"  the scenario, played again after it, waits for ever:\n{_indented(error)}"]
     except Exception as error:
         return [f"  the scenario, played again after it, ended with {error!r}"]
     lines = list(_compared(calm.effects, scene.effects))
@@ -144,6 +155,10 @@ def _report(differences: list[str], crashes: int) -> str:
         "An effect belongs into ctx.run(), and needs a key that is the same each time: a step that a crash cut off "
         "runs again."
     )
+
+
+def _indented(error: StuckError) -> str:
+    return indent(str(error), "    ")
 
 
 def _times(count: int) -> str:
