@@ -113,16 +113,37 @@ async def test_it(durable_engine):
 """
 
 
-def test_an_engine_is_made_for_a_test_under_anyio(tmp_path: Path):
-    (tmp_path / "shop.py").write_text(SERVICES.format(step="charge"))
-    (tmp_path / "test_it.py").write_text(TESTS)
-    (tmp_path / "conftest.py").write_text("import pytest\n@pytest.fixture\ndef anyio_backend(): return 'asyncio'\n")
-    (tmp_path / "pytest.ini").write_text("[pytest]\nanyio_mode = auto\npythonpath = .\n")
+def run_under_anyio(where: Path, tests: str) -> tuple[int, str]:
+    (where / "shop.py").write_text(SERVICES.format(step="charge"))
+    (where / "test_it.py").write_text(tests)
+    (where / "conftest.py").write_text("import pytest\n@pytest.fixture\ndef anyio_backend(): return 'asyncio'\n")
+    (where / "pytest.ini").write_text("[pytest]\nanyio_mode = auto\npythonpath = .\n")
+    return run_pytest(where, "-p", "anyio.pytest_plugin")
 
-    code, said = run_pytest(tmp_path, "-p", "anyio.pytest_plugin")
+
+def test_an_engine_is_made_for_a_test_under_anyio(tmp_path: Path):
+    code, said = run_under_anyio(tmp_path, TESTS)
 
     assert code == 0, said
     assert "1 passed" in said
+
+
+DAMAGING = """
+from shop import Shop
+
+async def test_it(durable_engine):
+    async with durable_engine(Shop()) as engine:
+        await engine.call(Shop.buy, "o-1")
+        engine.disk.journals.clear()
+"""
+
+
+def test_a_test_that_leaves_a_damaged_disk_fails(tmp_path: Path):
+    code, said = run_under_anyio(tmp_path, DAMAGING)
+
+    assert code == 1, said
+    assert "1 passed, 1 error" in said
+    assert "the disk of a test engine is not as it must be: (Finding(" in said
 
 
 def test_an_engine_is_made_for_a_test_under_pytest_asyncio(tmp_path: Path):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import inspect
 import re
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
 
-from durable import Context, Service, handler
+from durable import Context, ObjectContext, Service, State, VirtualObject, handler
 from durable.testing import CrashError, Scene, crash_everywhere
 
 
@@ -199,3 +200,60 @@ async def test_a_scenario_may_resume_what_is_paused():
             return await result
 
     assert await Scene().play(play) == "o-1"
+
+
+class Till(VirtualObject):
+    """Each of its calls is one commit."""
+
+    total = State(int, default=lambda: 0)
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+
+    @handler
+    async def add(self, ctx: ObjectContext) -> int:
+        total = await ctx.get(self.total) + 1
+        ctx.set(self.total, total)
+        return total
+
+    @handler
+    async def ring(self, ctx: ObjectContext) -> None:
+        self.scene.effect("bell")
+
+    @handler
+    async def close(self, ctx: ObjectContext) -> None:
+        await ctx.sleep(timedelta(hours=1))
+
+
+async def test_what_is_wrong_only_after_a_commit_was_written_is_found():
+    async def play(scene: Scene) -> int:
+        async with scene.engine(Till(scene)) as engine:
+            return await engine.call(Till.add, "k")  # without an idempotency key: accepted twice
+
+    with pytest.raises(CrashError) as caught:
+        await crash_everywhere(play)
+
+    assert str(caught.value).startswith("1 differences in 2 crashes\ncrash after commit 1 of 1\n  the result was 2,")
+
+
+async def test_what_is_wrong_only_before_a_commit_is_written_is_found():
+    async def play(scene: Scene) -> None:
+        async with scene.engine(Till(scene)) as engine:
+            await engine.call(Till.ring.options(idempotency_key="1"), "k")
+
+    with pytest.raises(CrashError) as caught:
+        await crash_everywhere(play)
+
+    said = "1 differences in 2 crashes\ncrash before commit 1 of 1\n  'bell' happened twice"
+    assert str(caught.value).startswith(said)
+
+
+async def test_a_disk_that_is_not_as_it_must_be_is_found():
+    async def play(scene: Scene) -> None:
+        async with scene.engine(Till(scene)) as engine:
+            await engine.send(Till.close.options(idempotency_key="1"), "k")
+            await engine.settle()
+        engine.disk.timers.clear()
+
+    with pytest.raises(CrashError, match=r"crash before commit 1 of \d\n  the audit found .*timer"):
+        await crash_everywhere(play)
