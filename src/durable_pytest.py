@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from durable.options import Options
     from durable.service import AnyService
     from durable.testing import Recording, TestEngine
 
@@ -106,8 +107,14 @@ def durable_engine() -> Iterator[Callable[..., TestEngine]]:
 
     made: list[TestEngine] = []
 
-    def make(*services: AnyService, after: TestEngine | None = None) -> TestEngine:
-        made.append(TestEngine(*services, after=after))
+    def make(
+        *services: AnyService,
+        after: TestEngine | None = None,
+        options: Options | None = None,
+        crash_at: int | None = None,
+        written: bool = False,
+    ) -> TestEngine:
+        made.append(TestEngine(*services, after=after, options=options, crash_at=crash_at, written=written))
         return made[-1]
 
     yield make

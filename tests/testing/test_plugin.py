@@ -128,6 +128,26 @@ def test_an_engine_is_made_for_a_test_under_anyio(tmp_path: Path):
     assert "1 passed" in said
 
 
+OPTIONS = """
+import pytest
+from durable import EngineStoppedError, Limit, Options
+from shop import Shop
+
+async def test_it(durable_engine):
+    options = Options(limits=(Limit("engine", concurrency=50),))
+    async with durable_engine(Shop(), options=options, crash_at=1, written=True) as engine:
+        assert engine.limits.all() == list(options.limits)
+        with pytest.raises(EngineStoppedError):
+            await engine.call(Shop.buy, "o-1")
+"""
+
+
+def test_an_engine_is_made_with_what_a_test_engine_takes(tmp_path: Path):
+    code, said = run_under_anyio(tmp_path, OPTIONS)
+
+    assert code == 0, said
+
+
 DAMAGING = """
 from shop import Shop
 
