@@ -24,12 +24,13 @@ ROOT = Path(__file__).parents[1]
 UNSUPPORTED = 77
 
 _GENERIC = {
-    "write": 64, "pwrite": 68, "fsync": 82, "fdatasync": 83, "ftruncate": 46, "unlinkat": 35, "seccomp": 277,
+    "write": 64, "pwrite": 68, "fsync": 82, "fdatasync": 83, "ftruncate": 46, "unlinkat": 35, "renameat": 38,
+    "renameat2": 276, "seccomp": 277,
 }  # fmt: skip
 _NUMBERS: Mapping[str, Mapping[str, int]] = {
     "x86_64": {
         "write": 1, "pwrite": 18, "fsync": 74, "fdatasync": 75, "ftruncate": 77, "unlink": 87, "unlinkat": 263,
-        "seccomp": 317,
+        "rename": 82, "renameat": 264, "renameat2": 316, "seccomp": 317,
     },
     "aarch64": _GENERIC,
     "riscv64": _GENERIC,

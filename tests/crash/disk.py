@@ -1,14 +1,15 @@
 """A disk under a process: what it was asked to keep, in order, and what a power cut may leave of that.
 
-What was synced is there. Of everything else each sector of each write may be there or not, in any order; a new name, or
-the end of one, only counts for certain once its directory was synced.
+What was synced is there. Of everything else each sector of each write may be there or not, in any order; a new name,
+another one, or the end of one, only counts for certain once its directory was synced.
 """
 
 from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
@@ -16,11 +17,12 @@ from typing import NamedTuple
 from tests.calls import Call, Calls
 
 SECTOR = 512
-WRITES = ("write", "pwrite", "ftruncate", "unlink", "unlinkat")
+WRITES = ("write", "pwrite", "ftruncate")
+NAMES = ("unlink", "unlinkat", "rename", "renameat", "renameat2")
 SYNCS = ("fsync", "fdatasync")
 
 File = tuple[str, int]
-"""A name in the directory, and how many files had it before."""
+"""The name that it had first, and how many files had that before."""
 
 
 class Write(NamedTuple):
@@ -43,7 +45,15 @@ class Sync(NamedTuple):
 
 
 class Unlink(NamedTuple):
+    name: str
+
+
+class Rename(NamedTuple):
+    """Of a file, in place of what had that name."""
+
     file: File
+    before: str
+    name: str
 
 
 class Note(NamedTuple):
@@ -52,7 +62,7 @@ class Note(NamedTuple):
     text: tuple[object, ...]
 
 
-Operation = Write | Cut | Sync | Unlink | Note
+Operation = Write | Cut | Sync | Unlink | Rename | Note
 
 
 class Recorder:
@@ -65,8 +75,11 @@ class Recorder:
         self.operations: list[Operation] = []
         self.calls = 0
         self._directory, self._prefix, self._fault = str(database.parent), database.name, fault
-        self._ended: dict[str, int] = {}
-        Calls((*WRITES, *SYNCS), self._look)
+        self._births = Counter[str]()
+        self._files: dict[str, File] = {}
+        for name in sorted(os.listdir(self._directory)):
+            self._file(name)
+        Calls((*WRITES, *NAMES, *SYNCS), self._look)
 
     def note(self, *text: object) -> None:
         self.operations.append(Note(text))
@@ -81,7 +94,7 @@ class Recorder:
                 return 0
         self.calls += 1
         failure = self._fault(self.calls, call.name, name)
-        if not failure:
+        if not failure and (call.name not in NAMES or name in self._files):
             self.operations.append(self._operation(call, name))
         return failure
 
@@ -92,10 +105,14 @@ class Recorder:
     def _operation(self, call: Call, name: str) -> Operation:
         if not name:
             return Sync(None)
-        file = (name, self._ended.get(name, 0))
-        if call.name.startswith("unlink"):
-            self._ended[name] = file[1] + 1
-            return Unlink(file)
+        if call.name in NAMES:
+            file = self._files.pop(name)
+            if call.name.startswith("unlink"):
+                return Unlink(name)
+            target = _renamed_to(call).rpartition("/")[2]
+            self._files[target] = file
+            return Rename(file, name, target)
+        file = self._file(name)
         descriptor, *rest = call.arguments
         if call.name in SYNCS:
             return Sync(file)
@@ -104,25 +121,42 @@ class Recorder:
         offset = rest[2] if call.name == "pwrite" else os.lseek(descriptor, 0, os.SEEK_CUR)
         return Write(file, offset, ctypes.string_at(rest[0], rest[1]))
 
+    def _file(self, name: str) -> File:
+        if name not in self._files:
+            self._files[name] = (name, self._births[name])
+            self._births[name] += 1
+        return self._files[name]
+
 
 def _path(call: Call) -> str:
-    if call.name.startswith("unlink"):
-        return os.fsdecode(ctypes.string_at(call.arguments[1 if call.name == "unlinkat" else 0]))
+    if call.name in NAMES:
+        return _text(call.arguments[1 if "at" in call.name else 0])
     try:
         return os.readlink(f"/proc/self/fd/{call.arguments[0]}")
     except OSError:
         return ""
 
 
+def _renamed_to(call: Call) -> str:
+    return _text(call.arguments[3 if "at" in call.name else 1])
+
+
+def _text(pointer: int) -> str:
+    return os.fsdecode(ctypes.string_at(pointer))
+
+
 class Disk:
     """What is certainly there, and what may be."""
 
-    def __init__(self) -> None:
-        self._synced: dict[File, bytearray] = {}
+    def __init__(self, files: Mapping[str, bytes] | None = None) -> None:
+        """With files that have long been synced."""
+        files = files or {}
+        self._names: dict[str, File] = {name: (name, 0) for name in files}
+        self._synced: dict[File, bytearray] = {(name, 0): bytearray(content) for name, content in files.items()}
         self._pending: dict[File, list[Write | Cut]] = {}
-        self._names: dict[str, File] = {}
-        self._renamed: list[tuple[str, File | None]] = []
-        self._seen: set[File] = set()
+        self._renamed: list[dict[str, File | None]] = []
+        """What each call changed in the directory, which counts as a whole or not at all."""
+        self._seen: set[File] = set(self._synced)
 
     def take(self, operation: Operation) -> None:
         match operation:
@@ -130,29 +164,35 @@ class Disk:
                 self._appear(file)
                 self._pending.setdefault(file, []).append(operation)
             case Sync(None):
-                for name, file in self._renamed:
-                    _point(self._names, name, file)
-                self._renamed.clear()
+                self._sync_names()
             case Sync(file):
                 self._appear(file)
                 image = self._synced.setdefault(file, bytearray())
                 for each in self._pending.pop(file, []):
                     _apply(image, each)
-            case Unlink(file):
-                self._renamed.append((file[0], None))
+            case Unlink(name):
+                self._renamed.append({name: None})
+            case Rename(file, before, name):
+                self._appear(file)
+                self._renamed.append({before: None, name: file})
             case Note():
                 pass
+
+    def _sync_names(self) -> None:
+        for change in self._renamed:
+            _point(self._names, change)
+        self._renamed.clear()
 
     def _appear(self, file: File) -> None:
         if file not in self._seen:
             self._seen.add(file)
-            self._renamed.append((file[0], file))
+            self._renamed.append({file[0]: file})
 
     def after_a_power_cut(self, random: Random) -> dict[str, bytes]:
         """The content of each file that has a name, as one of many power cuts may leave it."""
         names = dict(self._names)
-        for name, file in self._renamed[: random.randint(0, len(self._renamed))]:
-            _point(names, name, file)
+        for change in self._renamed[: random.randint(0, len(self._renamed))]:
+            _point(names, change)
         kept = random.choice((0.0, 0.5, 0.5, random.random(), 1.0))
         return {name: self._image(file, kept, random) for name, file in names.items()}
 
@@ -178,11 +218,12 @@ def _pieces(operation: Write | Cut) -> Iterator[Write | Cut]:
         start = end
 
 
-def _point(names: dict[str, File], name: str, file: File | None) -> None:
-    if file is None:
-        names.pop(name, None)
-    else:
-        names[name] = file
+def _point(names: dict[str, File], change: Mapping[str, File | None]) -> None:
+    for name, file in change.items():
+        if file is None:
+            names.pop(name, None)
+        else:
+            names[name] = file
 
 
 def _apply(image: bytearray, operation: Write | Cut) -> None:

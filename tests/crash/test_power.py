@@ -82,7 +82,7 @@ def test_later_writes_may_be_there_without_earlier_ones() -> None:
 
 def test_a_file_that_was_removed_may_come_back_until_its_directory_is_synced() -> None:
     disk = Disk()
-    for operation in (Write(FILE, 0, b"1"), Sync(FILE), Sync(None), Unlink(FILE)):
+    for operation in (Write(FILE, 0, b"1"), Sync(FILE), Sync(None), Unlink("db")):
         disk.take(operation)
     before = left_by(disk)
     disk.take(Sync(None))
