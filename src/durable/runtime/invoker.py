@@ -29,6 +29,7 @@ from durable.errors import (
 from durable.machine import Machine
 from durable.options import Options
 from durable.retry import RetryPolicy
+from durable.runtime import report
 from durable.runtime.attempt import Attempt
 from durable.runtime.kernel import Kernel
 from durable.runtime.parking import Parking
@@ -185,10 +186,7 @@ class Invoker:
             asyncio.get_running_loop().call_soon(self.suspend, id)
 
     def diverged(self, attempt: Attempt, error: JournalMismatchError, /) -> None:
-        log.error("%s", error, extra={"invocation": attempt.invocation_id})
-        lifecycle.pause(self._kernel.ledger, attempt.resident, Failure(570, str(error)), self.now_ms())
-        self._close(attempt)
-        self._kernel.act()
+        self._pause(attempt, Failure(570, str(error)))
 
     # -- how
 
@@ -293,28 +291,30 @@ class Invoker:
         if attempt.closed:
             return
         retry_after = wished_delay(error)
-        log.warning("an attempt of %s failed", attempt.resident.invocation.request.target, exc_info=error)
         attempt.close()
         id = attempt.resident.invocation.id
         self._kernel.residency.pin(id)
         try:
             others = [task for task in attempt.begun if task is not asyncio.current_task()]
             if others:
+                report.failing(attempt.resident.invocation, error, len(others))
                 await asyncio.wait(others)
-            cancelled = attempt.cancellation_waits
-            await self._fail(attempt, Failed(Failure.raised(error), retry_after, self._chance(), cancelled))
+            failed = Failed(Failure.raised(error), retry_after, self._chance(), attempt.cancellation_waits)
+            await self._fail(attempt, failed, error)
         finally:
             self._kernel.residency.unpin(id)
 
-    async def _fail(self, attempt: Attempt, failed: Failed) -> None:
+    async def _fail(self, attempt: Attempt, failed: Failed, error: BaseException) -> None:
         ledger, resident = self._kernel.ledger, attempt.resident
         target = resident.invocation.request.target
         policy = self._runnables[target.service, target.handler].retry or self._options.retry
         async with self._kernel.residency.hold(lambda: lifecycle.complete_needs(ledger, resident)):
             if self.attempts.get(resident.invocation.id) is not attempt:
-                return  # it was killed or paused meanwhile
+                return report.outrun(resident.invocation, error)
             self._close(attempt)
-            if lifecycle.fail(ledger, resident, failed, policy, self.now_ms()):
+            gave_up = lifecycle.fail(ledger, resident, failed, policy, self.now_ms())
+            report.failed(resident.invocation, error)
+            if gave_up:
                 outcome = lifecycle.CANCELLED if failed.cancelled else failed.failure
                 lifecycle.complete(ledger, resident, outcome, self.now_ms())
             self._kernel.act()
@@ -322,15 +322,18 @@ class Invoker:
     def _pause_unknown(self, attempt: Attempt) -> None:
         target = attempt.resident.invocation.request.target
         reason = f"there is no handler {target.service}/{target.handler} in this engine; add its service, then resume"
-        log.error("%s", reason, extra={"invocation": attempt.invocation_id})
-        lifecycle.pause(self._kernel.ledger, attempt.resident, Failure(404, reason), self.now_ms())
+        self._pause(attempt, Failure(404, reason))
+
+    def _pause(self, attempt: Attempt, failure: Failure) -> None:
+        lifecycle.pause(self._kernel.ledger, attempt.resident, failure, self.now_ms())
+        report.paused(attempt.resident.invocation)
         self._close(attempt)
         self._kernel.act()
 
     async def _perform(self, attempt: Attempt, command: e.Run, step: Step) -> None:
         """The body of a step, recorded when it ends. All that was decided before it is on the disk."""
         try:
-            outcome = await step.outcome(self._kernel.clock, self._chance)
+            outcome = await step.outcome(attempt.resident.invocation, self._kernel.clock, self._chance)
         except BaseException as error:
             if is_cancelled(error):
                 raise

@@ -7,11 +7,14 @@ import logging
 from collections.abc import Callable
 from datetime import timedelta
 
+from durable.core.invocation import Invocation
+from durable.core.moments import write_moment
 from durable.core.outcome import Failure, Outcome, Success
 from durable.errors import RetryableError, TerminalError
 from durable.machine import Action
 from durable.retry import RetryPolicy
 from durable.runtime.clock import Clock
+from durable.runtime.report import named, tagged
 
 LONGEST_DELAY = timedelta(days=3653)
 
@@ -45,7 +48,7 @@ class Step:
             late = "step %r of %s runs longer than an engine that closes waits; it is left, to run again"
             log.warning(late, self.name, handler)
 
-    async def outcome(self, clock: Clock, chance: Callable[[], float]) -> Outcome:
+    async def outcome(self, invocation: Invocation, clock: Clock, chance: Callable[[], float]) -> Outcome:
         """What to record. Without a policy, an error that is not terminal is raised: it ends the attempt."""
         attempts, began_ms = 0, clock.now_ms()
         while True:
@@ -57,16 +60,22 @@ class Step:
                 if self._retry is None or self.left or is_cancelled(error):
                     raise
                 attempts += 1
-                log.warning("step %r failed, attempt %d", self.name, attempts, exc_info=error)
                 if self._retry.gives_up(attempts, timedelta(milliseconds=clock.now_ms() - began_ms)):
+                    self._report(invocation, error, f"it was number {attempts}, and the last")
                     return Failure(500, f"step {self.name!r} failed {attempts} times, the last time with {error!r}")
                 wished = wished_delay(error)
                 delay = self._retry.delay(attempts, chance()) if wished is None else wished
-            await self._rest(clock, delay)
+                due_ms = clock.now_ms() + round(delay.total_seconds() * 1000)
+                self._report(invocation, error, f"it was number {attempts}, the next begins at {write_moment(due_ms)}")
+            await self._rest(clock, due_ms)
 
-    async def _rest(self, clock: Clock, duration: timedelta) -> None:
+    def _report(self, invocation: Invocation, error: BaseException, says: str) -> None:
+        failed, extra = "an attempt of step %r of %s failed; %s", tagged(invocation)
+        log.warning(failed, self.name, named(invocation), says, exc_info=error, extra=extra)
+
+    async def _rest(self, clock: Clock, due_ms: int) -> None:
         done = asyncio.Event()
-        alarm = clock.call_at(clock.now_ms() + round(duration.total_seconds() * 1000), done.set)
+        alarm = clock.call_at(due_ms, done.set)
         self.resting = True
         try:
             await done.wait()

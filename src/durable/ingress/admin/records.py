@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import msgspec
 
 from durable.core.entries import Target
 from durable.core.ids import write_invocation
 from durable.core.invocation import Invocation, Status
+from durable.core.moments import write_moment
 from durable.core.outcome import Failure
 
 
@@ -51,8 +50,8 @@ def record(invocation: Invocation) -> Record:
         target_service_key=request.target.key,
         target_handler_name=request.target.handler,
         status=invocation.status,
-        created_at=_moment(invocation.created_ms),
-        modified_at=_moment(invocation.modified_ms),
+        created_at=write_moment(invocation.created_ms),
+        modified_at=write_moment(invocation.modified_ms),
         scheduled_start_at=_due(invocation, Status.SCHEDULED),
         next_retry_at=_due(invocation, Status.BACKING_OFF),
         retry_count=invocation.attempts,
@@ -64,7 +63,7 @@ def record(invocation: Invocation) -> Record:
         restarted_from=None if request.restarted_from is None else write_invocation(request.restarted_from),
         completion_result=_result(invocation),
         completion_failure=_completion_failure(invocation),
-        expires_at=None if invocation.expires_ms is None else _moment(invocation.expires_ms),
+        expires_at=None if invocation.expires_ms is None else write_moment(invocation.expires_ms),
         journal_kept=invocation.journal_kept,
         version=request.version,
     )
@@ -81,7 +80,7 @@ def _invoker(invocation: Invocation) -> str:
 
 
 def _due(invocation: Invocation, status: Status) -> str | None:
-    return _moment(invocation.due_ms) if invocation.status is status and invocation.due_ms is not None else None
+    return write_moment(invocation.due_ms) if invocation.status is status and invocation.due_ms is not None else None
 
 
 def _result(invocation: Invocation) -> str | None:
@@ -93,7 +92,3 @@ def _result(invocation: Invocation) -> str | None:
 def _completion_failure(invocation: Invocation) -> str | None:
     outcome = invocation.outcome
     return f"[{outcome.status}] {outcome.message}" if isinstance(outcome, Failure) else None
-
-
-def _moment(ms: int) -> str:
-    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
