@@ -37,6 +37,7 @@ from durable.runtime.requests import Submission
 from durable.runtime.retention import Retention
 from durable.runtime.schedule_verbs import ScheduleVerbs
 from durable.runtime.scheduler import Scheduler
+from durable.runtime.standstill import Standstill
 from durable.runtime.steps import Step
 from durable.runtime.supervisor import on_engine_stop
 from durable.runtime.timekeeper import Timekeeper
@@ -211,7 +212,8 @@ class _Running:
             self.retention = Retention(self.kernel, options.cleanup)
             path = self._store.path if isinstance(self._store, SQLiteStore) else None
             self.beside = Beside(self.kernel, path)
-            self.auditor = Auditor(self.kernel, self.beside, options.audit, lambda: self.invoker.attempts)
+            standstill = Standstill(self.kernel, self.beside, self.gatekeeper, self.scheduler)
+            self.auditor = Auditor(self.kernel, self.beside, standstill, options.audit, lambda: self.invoker.attempts)
             if path is not None:  # in memory, time is a test's
                 self.outside.watchdog = Watchdog(lambda: self.invoker.attempts)
         except BaseException:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -13,11 +12,9 @@ from typing import TypeVar
 
 from durable.audit import structure, sweep
 from durable.audit.finding import Audit, Found, found
-from durable.audit.reader import MOST, ORPHANS, RULES, Reader, name_of
+from durable.audit.reader import MOST, ORPHANS, RULES, Reader, name_of, reading
 from durable.core.ids import InvocationId
 from durable.core.invocation import Caller, Commit, Timer
-from durable.errors import StoreError
-from durable.store.connection import connect_to_read
 from durable.store.rows import Row
 from durable.store.schema import recognise
 
@@ -39,14 +36,10 @@ def audit(path: Path, *, overdue_ms: int | None = None, thorough: bool = True, r
 
 def examine(path: Path, *, overdue_ms: int | None = None, thorough: bool = True, rest: Rest) -> list[Found]:
     """Like ``audit``, with what mends each finding."""
-    try:
-        with closing(connect_to_read(path)) as connection:
-            if not recognise(connection):
-                return []
-            return list(inspect(connection, overdue_ms=overdue_ms, thorough=thorough, rest=rest))
-    except (sqlite3.Error, UnicodeError) as error:  # what SQLite says of a damaged schema may be no text
-        advice = "if it is damaged, restore it from a backup" if path.exists() else "name the database of an engine"
-        raise StoreError(f"{path} cannot be read: {error}; {advice}") from error
+    with reading(path) as connection:
+        if not recognise(connection):
+            return []
+        return list(inspect(connection, overdue_ms=overdue_ms, thorough=thorough, rest=rest))
 
 
 def inspect(connection: sqlite3.Connection, *, overdue_ms: int | None, thorough: bool, rest: Rest) -> Iterator[Found]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from pathlib import Path
 
 from durable.core.entries import Entry
 from durable.core.ids import InvocationId, write_invocation
 from durable.core.invocation import Invocation
 from durable.core.ledger import Resident
-from durable.store.connection import pragma
+from durable.errors import StoreError
+from durable.store.connection import connect_to_read, pragma
 from durable.store.queries import QUERIES, parse, read
 from durable.store.rows import Row, read_invocation, read_journal
 from durable.store.schema import STEPS
@@ -64,6 +66,17 @@ class Reader:
     def resident(self, id: InvocationId) -> Resident | None:
         invocation = self.invocation(id)
         return None if invocation is None else Resident(invocation, self.journal(invocation), [])
+
+
+@contextmanager
+def reading(path: Path) -> Generator[sqlite3.Connection]:
+    """:class:`StoreError` if that is impossible."""
+    try:
+        with closing(connect_to_read(path)) as connection:
+            yield connection
+    except (sqlite3.Error, UnicodeError) as error:  # what SQLite says of a damaged schema may be no text
+        advice = "if it is damaged, restore it from a backup" if path.exists() else "name the database of an engine"
+        raise StoreError(f"{path} cannot be read: {error}; {advice}") from error
 
 
 def _columns(connection: sqlite3.Connection) -> set[str]:

@@ -117,6 +117,7 @@ class Admission:
     def _leave(self, invocation: Invocation) -> None:
         assert invocation.lane is not None
         lane = self._lane(LaneKey.read(invocation.lane))
+        lane.left += 1
         if invocation.status is Status.PENDING:
             lane.add_backlog(-1)
             lane.pending -= 1

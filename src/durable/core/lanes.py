@@ -200,6 +200,7 @@ class Lane:
         "claims",
         "key",
         "last_blocker",
+        "left",
         "line",
         "meters",
         "pending",
@@ -224,6 +225,8 @@ class Lane:
         """How many stand in it, also on the disk."""
         self.pending = 0
         """How many will, once they have their key."""
+        self.left = 0
+        """How many of them were let in, or went elsewhere."""
         self.picked = 0
         """How many of them have their slots, and are about to leave."""
         self.tag = 0.0

@@ -17,11 +17,10 @@ from durable.errors import EngineStoppedError, StoreError
 from durable.runtime.beside import Beside
 from durable.runtime.errand import Errand
 from durable.runtime.kernel import Kernel
+from durable.runtime.standstill import LATE_MS, Standstill
 
 log = logging.getLogger("durable.auditor")
 
-LATE_MS = 60_000
-"""What is due waits no longer than this, after the clock stepped forward too."""
 _PAGE = 1_000
 _MENTIONED = 10
 """Findings in the log; the rest can be asked for."""
@@ -31,9 +30,14 @@ class Auditor:
     """Looks every so often. Half of the time it rests, so that a large database is no load."""
 
     def __init__(
-        self, kernel: Kernel, beside: Beside, every: timedelta, attempts: Callable[[], Container[InvocationId]]
+        self,
+        kernel: Kernel,
+        beside: Beside,
+        standstill: Standstill,
+        every: timedelta,
+        attempts: Callable[[], Container[InvocationId]],
     ) -> None:
-        self._kernel, self._beside, self._attempts = kernel, beside, attempts
+        self._kernel, self._beside, self._standstill, self._attempts = kernel, beside, standstill, attempts
         self._every_ms = round(every.total_seconds() * 1000)
         self._looked_ms: int | None = None
         self._late_ms: int | None = None
@@ -58,7 +62,8 @@ class Auditor:
         found = await self._beside.run(look)
         if self._looked_ms is None or now_ms - self._looked_ms >= LATE_MS:
             self._looked_ms = now_ms
-        found = msgspec.structs.replace(found, findings=(*found.findings, *await self.slots()))
+        unmoved = await self._standstill.look(now_ms, late_ms)
+        found = msgspec.structs.replace(found, findings=(*found.findings, *await self.slots(), *unmoved))
         self._tell(found)
         return found
 
