@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from contextlib import closing
 
 import pytest
 
 from durable.runtime.clock import SystemClock
+from tests.simulation.loop import SimulatedLoop
 
 
 class Clocks:
@@ -43,3 +46,21 @@ def test_engine_time_follows_a_wall_clock_that_steps_forward(monkeypatch: pytest
     clocks.pass_ms(10)
 
     assert clock.now_ms() == 3_605_010
+
+
+def test_an_alarm_rings_within_a_second_of_a_step_of_the_wall_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    clocks, clock = Clocks(monkeypatch), SystemClock()
+    rung_at = list[float]()
+
+    async def wait(loop: SimulatedLoop) -> None:
+        clock.call_at(clock.now_ms() + 8 * 3_600_000, lambda: rung_at.append(loop.time()))
+        await asyncio.sleep(10)
+        assert rung_at == []
+        clocks.wall_ms += 8 * 3_600_000
+        await asyncio.sleep(3_600)
+
+    with closing(SimulatedLoop()) as loop:
+        loop.run_until_complete(wait(loop))
+
+    assert len(rung_at) == 1
+    assert 10 <= rung_at[0] <= 11
