@@ -7,6 +7,7 @@ from contextlib import suppress
 from datetime import timedelta
 
 from durable.core.ids import read_invocation
+from durable.core.invocation import Timer
 from durable.engine import Engine
 from durable.options import Options
 from tests.simulation.audit import audit
@@ -15,6 +16,9 @@ from tests.simulation.scenario import TIMED_FAULTS, Fault
 from tests.simulation.services import Bell, Decision, Plain, Register, Shelf, Tower
 from tests.simulation.store import FaultyStore, InjectedError
 from tests.simulation.world import SimulatedClock, World
+
+PUNCTUAL_S = 1.05
+"""By when a timer fires: a step of the clock is seen within a second."""
 
 
 class SimulatedEngine(Engine):
@@ -60,6 +64,8 @@ class Host:
         self._process: Process | None = None
         self._engine: SimulatedEngine | None = None
         self._restart = asyncio.Event()
+        self._late: dict[Timer, float] = {}
+        """What could have fired, since when."""
         self.closing = False
 
     async def running(self) -> tuple[Process, Engine]:
@@ -96,6 +102,7 @@ class Host:
             await asyncio.wait({process.death, restarting}, return_when=asyncio.FIRST_COMPLETED)
             restarting.cancel()
         self._up.clear()
+        self._late = {}
         watching.cancel()
         if not process.dead:
             await self._close(engine, process)
@@ -126,6 +133,18 @@ class Host:
                 if (stopped := engine.door.stopped) is not None:
                     self._check_injected(stopped, "the engine stopped by itself")
                     return process.mark_dead()
+            if self._up.is_set():
+                self._check_timers(engine)
+
+    def _check_timers(self, engine: SimulatedEngine) -> None:
+        """What is due fires soon, also after the clock stepped forward, if the engine is at leisure and can write."""
+        disk, writer, now = self.world.disk, engine._open.kernel.writer, asyncio.get_running_loop().time()
+        at_leisure = writer.idle and writer.full is None and not engine._open.timekeeper.errand.busy
+        due = [timer for timer in disk.timers | disk.due() if timer.due_ms <= engine._clock.now_ms() and at_leisure]
+        self._late = {timer: self._late.get(timer, now) for timer in due}
+        for timer, since in self._late.items():
+            if now - since > PUNCTUAL_S:
+                self.world.violated(f"a timer of number {timer.n} did not fire, and could for {now - since:.1f} s")
 
     def _check_injected(self, error: BaseException, what: str) -> None:
         cause: BaseException | None = error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
@@ -27,6 +28,7 @@ from durable.errors import StoreError
 from durable.machine import Machine
 from durable.replacement import REPLACE_STATE, Replacement, StateReplacer
 from durable.runtime import outside
+from durable.runtime.clock import _SystemAlarm
 from durable.runtime.gatekeeper import Gatekeeper
 from durable.runtime.invoker import Invoker
 from durable.runtime.residency import Residency
@@ -62,6 +64,14 @@ def drop_timers(patch: pytest.MonkeyPatch) -> None:
             arm(self, resident, due_ms, completion)
 
     patch.setattr(Ledger, "arm", forget)
+
+
+def look_at_the_clock_when_an_alarm_rings_only(patch: pytest.MonkeyPatch) -> None:
+    def arm(self: _SystemAlarm) -> asyncio.TimerHandle:
+        delay = max(self._due_ms - self._clock.now_ms(), 0) / 1000
+        return asyncio.get_running_loop().call_later(delay, self._ring)
+
+    patch.setattr(_SystemAlarm, "_arm", arm)
 
 
 def lose_the_key_on_suspension(patch: pytest.MonkeyPatch) -> None:
@@ -346,6 +356,7 @@ PLANTS: list[Plant] = [
     acknowledge_before_the_commit,
     begin_a_step_before_its_commit,
     drop_timers,
+    look_at_the_clock_when_an_alarm_rings_only,
     lose_the_key_on_suspension,
     let_two_hold_a_key,
     run_recorded_steps_again,
