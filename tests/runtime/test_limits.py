@@ -567,7 +567,8 @@ async def test_whatever_happens_limits_hold_and_everybody_ends(seed: int) -> Non
         assert all(usage.running == usage.waiting == 0 for usage in engine.limits.usage())
         assert (await engine.audit()).clean
         for key in added:
-            said = msgspec.json.decode((await engine.door.state("Line", key))["said"], type=list[int])
+            state = await engine.door.state("Line", key)  # none, if an engine died before it accepted the first
+            said = msgspec.json.decode(state.get("said", b"[]"), type=list[int])
             assert said == sorted(said)
     assert watch.seen
 
