@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from durable import ObjectContext, State, VirtualObject, handler
-from durable.testing import Crash, ModelError, Operation, check_model, crashes, interleavings
+from durable import Context, ObjectContext, Service, State, VirtualObject, handler
+from durable.testing import Crash, Interleaving, ModelError, Operation, check_model, crashes, interleavings
 
 
 class Counter(VirtualObject):
@@ -129,3 +129,75 @@ async def test_each_engine_dies_at_its_own_crash(written: bool):
     await check_model(
         [[add(1), add(2)], [add(3)]], Counter(), model=Model, crashes=[Crash(n, written) for n in (1, 2, 1)]
     )
+
+
+class Slot(VirtualObject):
+    value = State(str, default=str)
+
+    @handler
+    async def put(self, ctx: ObjectContext, value: str) -> str:
+        last = await ctx.get(self.value)
+        ctx.set(self.value, value)
+        return last
+
+
+class Racer(Service):
+    """Goes wrong if the long way was faster."""
+
+    def __init__(self) -> None:
+        self.began: list[str] = []
+
+    @handler
+    async def long(self, ctx: Context, name: str) -> str:
+        for number in range(3):
+            await ctx.run(f"{name} {number}", self.note, name)
+        return await ctx.call(Slot.put, "k", "long")
+
+    @handler
+    async def short(self, ctx: Context) -> str:
+        last = await ctx.call(Slot.put, "k", "short")
+        return "wrong" if last == "long" else last
+
+    async def note(self, name: str) -> None:
+        self.began.append(name)
+
+
+class LastPut:
+    value = ""
+
+    def put(self, value: str) -> str:
+        last, self.value = self.value, value
+        return last
+
+
+def long(name: str = "a") -> Operation[LastPut]:
+    return Operation(lambda model: model.put("long"), Racer.long, name)
+
+
+SHORT = Operation[LastPut](lambda model: model.put("short"), Racer.short)
+
+
+def test_a_call_that_must_overtake_a_shorter_one_to_go_wrong_is_found():
+    @settings(max_examples=300, deadline=None, database=None, derandomize=True)
+    @given(interleavings(st.sampled_from([long(), SHORT])).filter(lambda bursts: len(bursts) == 1))
+    def property(bursts: list[list[Operation[LastPut]]]) -> None:
+        asyncio.run(check_model(bursts, Slot(), Racer(), model=LastPut))
+
+    with pytest.raises(ModelError, match=r"Racer.short\(\) answered 'wrong'"):
+        property()
+
+
+async def test_calls_without_a_delay_come_in_the_order_of_their_burst():
+    await check_model(Interleaving([[long(), SHORT]]), Slot(), Racer(), model=LastPut)
+
+    with pytest.raises(ModelError):
+        await check_model(Interleaving([[long(), SHORT]], calls=(0, 30)), Slot(), Racer(), model=LastPut)
+
+
+@pytest.mark.parametrize(("steps", "order"), [((), "ababab"), ((0, 10), "bababa"), ((0, 0, 10, 0, 0), "aaabbb")])
+async def test_a_step_that_is_delayed_is_overtaken_the_same_way_each_time(steps: tuple[int, ...], order: str):
+    for _ in range(2):
+        racer = Racer()
+        await check_model(Interleaving([[long("a"), long("b")]], steps=steps), Slot(), racer, model=LastPut)
+
+        assert "".join(racer.began) == order

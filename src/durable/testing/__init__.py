@@ -4,7 +4,7 @@ from durable.testing.clock import TestClock
 from durable.testing.crash import Crash
 from durable.testing.engine import TestEngine
 from durable.testing.faults import Faults
-from durable.testing.model import ModelError, Operation, check_model, crashes, interleavings
+from durable.testing.model import Interleaving, ModelError, Operation, check_model, crashes, interleavings
 from durable.testing.replay import Recording, ReplayDivergedError, recordings, replay_check
 from durable.testing.scenario import CrashError, Effect, Scene, crash_everywhere
 
@@ -13,6 +13,7 @@ __all__ = [
     "CrashError",
     "Effect",
     "Faults",
+    "Interleaving",
     "ModelError",
     "Operation",
     "Recording",

@@ -6,6 +6,7 @@ import msgspec
 
 from durable.core.invocation import Commit
 from durable.store.memory import MemoryDisk, MemoryStore
+from durable.testing.hops import Hops
 
 
 class Crash(msgspec.Struct, frozen=True):
@@ -26,8 +27,10 @@ class CrashingStore(MemoryStore):
         super().__init__(disk)
         self.crash_at, self.written = crash_at, written
         self.commits = 0
+        self.hops = Hops()
 
     async def commit(self, commit: Commit, /) -> None:
+        await self.hops.hop()
         self.commits += 1
         crash = self.commits == self.crash_at
         if crash and not self.written:

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from functools import partial
 from itertools import count
 
 import msgspec
@@ -15,6 +14,8 @@ from durable.audit import Audit
 from durable.engine import Engine
 from durable.errors import EngineStoppedError
 from durable.options import Options
+from durable.runtime.attempt import Attempt
+from durable.runtime.steps import Step
 from durable.service import AnyService, VirtualObject
 from durable.store import Store
 from durable.store.memory import MemoryDisk
@@ -23,6 +24,7 @@ from durable.testing.clock import TestClock
 from durable.testing.crash import Crashed, CrashingStore
 from durable.testing.faults import Faults
 from durable.testing.freeze import FREEZE, Freezer, check_held, new_step, submit
+from durable.testing.hops import Hops
 from durable.testing.running import say_running
 
 
@@ -56,7 +58,7 @@ class TestEngine(Engine):
         self._make_store = self._open_store
         self.faults = Faults()
         """What goes wrong with its steps: nothing, unless it is told to."""
-        self._on_step = partial(say_running, self.faults)
+        self._on_step = self._prepare
         self._of_objects[FREEZE] = Freezer()
 
     @property
@@ -69,6 +71,19 @@ class TestEngine(Engine):
         found = audit_disk(self.disk)
         slots = () if self._running is None or self.door.stopped else await self._running.auditor.slots()
         return msgspec.structs.replace(found, findings=(*found.findings, *slots))
+
+    @property
+    def hops(self) -> Hops:
+        """What passes before each of its steps and commits: nothing, unless a model's check has drawn something."""
+        return self._store.hops
+
+    @hops.setter
+    def hops(self, hops: Hops) -> None:
+        self._store.hops = hops
+
+    def _prepare(self, attempt: Attempt, step: Step) -> None:
+        say_running(self.faults, attempt, step)
+        step.action = self.hops.before(step.action)
 
     def _open_store(self) -> Store:
         return self._store

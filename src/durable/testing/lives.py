@@ -12,14 +12,22 @@ from durable.errors import EngineStoppedError
 from durable.service import AnyService
 from durable.testing.crash import Crash
 from durable.testing.engine import TestEngine
+from durable.testing.hops import Hops
 
 Ask = Callable[[TestEngine, str | None], Awaitable[object]]
 """A call, given an engine and, if it may have to be made again, an idempotency key."""
 
 
 class Lives:
-    def __init__(self, services: Sequence[AnyService | Callable[[], AnyService]], crashes: Sequence[Crash]) -> None:
+    def __init__(
+        self,
+        services: Sequence[AnyService | Callable[[], AnyService]],
+        crashes: Sequence[Crash],
+        late: Hops,
+        hops: Hops,
+    ) -> None:
         self._services = services
+        self._late, self._hops = late, hops
         self._crashes = list(crashes)
         self._keyed = bool(crashes)
         self._bursts = 0
@@ -40,6 +48,7 @@ class Lives:
         commit, written = (self._crash.commit, self._crash.written) if self._crash else (None, False)
         services = [each if isinstance(each, AnyService) else each() for each in self._services]
         self._engine = TestEngine(*services, after=self._engine, crash_at=commit, written=written)
+        self._engine.hops = self._hops
         try:
             await self._engine.__aenter__()
         except EngineStoppedError:
@@ -53,6 +62,7 @@ class Lives:
         answers: list[object] = [UNSET] * len(burst)
 
         async def fill(number: int) -> None:
+            await self._late.hop()
             answers[number] = await self._ask(burst[number], f"{self._bursts}.{number}")
 
         while missing := [number for number, answer in enumerate(answers) if answer is UNSET]:

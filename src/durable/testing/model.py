@@ -5,7 +5,7 @@ Also when the engine dies in between, and its callers ask again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from copy import deepcopy
 from importlib import import_module
 from itertools import permutations
@@ -16,6 +16,7 @@ from durable.handlers import Handler
 from durable.service import AnyService
 from durable.testing.crash import Crash
 from durable.testing.engine import TestEngine
+from durable.testing.hops import Hops
 from durable.testing.lives import Lives
 
 if TYPE_CHECKING:
@@ -26,6 +27,10 @@ P = ParamSpec("P")
 
 MOST = 5
 """Calls at once: 120 orders to try."""
+STEP_DELAYS = (0, 1, 3, 10)
+"""Turns of the event loop. A step and its commit take about five by themselves."""
+CALL_DELAYS = (*STEP_DELAYS, 30, 100)
+"""So that a call of many steps, delayed ones too, may end before another one of its burst begins."""
 
 
 class Operation(Generic[M]):
@@ -63,13 +68,31 @@ class ModelError(AssertionError):
     """No order of calls that ran at once explains their answers."""
 
 
+class Interleaving(list[list[Operation[M]]]):
+    """Bursts of calls that run at once, and how they interleave: in turns of the event loop.
+
+    Each call waits for the next of ``calls`` before it is made, each step and each commit for the next of ``steps``;
+    after the last of them comes the first again.
+    """
+
+    def __init__(
+        self, bursts: Iterable[list[Operation[M]]], calls: Sequence[int] = (), steps: Sequence[int] = ()
+    ) -> None:
+        super().__init__(bursts)
+        self.calls, self.steps = tuple(calls), tuple(steps)
+
+    def __repr__(self) -> str:
+        return f"Interleaving({super().__repr__()}, calls={self.calls}, steps={self.steps})"
+
+
 def interleavings(operations: SearchStrategy[Operation[M]], /) -> SearchStrategy[list[list[Operation[M]]]]:
-    """Bursts of calls that run at once, one burst after the other. Needs Hypothesis."""
+    """Bursts of calls that run at once, one burst after the other, and who overtakes whom. Needs Hypothesis."""
     strategies = import_module("hypothesis.strategies")
-    bursts: SearchStrategy[list[list[Operation[M]]]] = strategies.lists(
-        strategies.lists(operations, min_size=1, max_size=MOST), min_size=1, max_size=5
-    )
-    return bursts
+    bursts = strategies.lists(strategies.lists(operations, min_size=1, max_size=MOST), min_size=1, max_size=5)
+    calls = strategies.lists(strategies.sampled_from(CALL_DELAYS), max_size=MOST)
+    steps = strategies.lists(strategies.sampled_from(STEP_DELAYS), max_size=10)
+    found: SearchStrategy[list[list[Operation[M]]]] = strategies.builds(Interleaving, bursts, calls, steps)
+    return found
 
 
 def crashes() -> SearchStrategy[list[Crash]]:
@@ -95,7 +118,8 @@ async def check_model(
     that is a class each engine has an instance of its own, as each process has.
     """
     states = [model()]
-    async with Lives(services, crashes) as lives:
+    drawn = bursts if isinstance(bursts, Interleaving) else Interleaving[M](())
+    async with Lives(services, crashes, Hops(drawn.calls), Hops(drawn.steps)) as lives:
         for burst in bursts:
             if len(burst) > MOST:
                 raise ValueError(f"{len(burst)} calls at once have too many orders to try; at most {MOST} are possible")
