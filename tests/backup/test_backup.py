@@ -68,6 +68,30 @@ async def known(path: Path, numbers: list[int]) -> bool:
     return True
 
 
+def test_a_backup_ends_however_much_is_written_and_is_the_state_of_one_commit(
+    planter: Planter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite begins a copy anew, for ever, if somebody else commits before its end and it holds no snapshot."""
+    monkeypatch.setattr("durable.store.copy._PAGES", 1)
+    target = planter.path.with_name("backup")
+    with closing(sqlite3.connect(planter.path, isolation_level=None)) as writer:
+        before, steps = list(writer.iterdump()), 0
+        ((pages,),) = writer.execute("PRAGMA page_count").fetchall()
+
+        def commit(_: float) -> None:
+            nonlocal steps
+            steps += 1
+            assert steps < 3 * pages, "it began anew"
+            writer.execute("UPDATE meta SET epoch = epoch + 1")
+
+        backup(planter.path, target, rest=commit)
+
+        assert steps > pages > 20
+        assert list(writer.iterdump()) != before
+    with closing(sqlite3.connect(target)) as copied:
+        assert list(copied.iterdump()) == before
+
+
 async def test_a_backup_beside_the_work_has_all_that_was_acknowledged_before_it(tmp_path: Path) -> None:
     async with Engine(tmp_path / "db", Echo()) as engine:
         load = Load(engine)
@@ -98,30 +122,6 @@ async def test_another_process_backs_up_beside_the_work(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     restore(tmp_path / "backup", tmp_path / "restored")
     assert await known(tmp_path / "restored", acknowledged)
-
-
-def test_a_backup_ends_however_much_is_written_and_is_the_state_of_one_commit(
-    planter: Planter, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """SQLite begins a copy anew, for ever, if somebody else commits before its end and it holds no snapshot."""
-    monkeypatch.setattr("durable.store.copy._PAGES", 1)
-    target = planter.path.with_name("backup")
-    with closing(sqlite3.connect(planter.path, isolation_level=None)) as writer:
-        before, steps = list(writer.iterdump()), 0
-        ((pages,),) = writer.execute("PRAGMA page_count").fetchall()
-
-        def commit(_: float) -> None:
-            nonlocal steps
-            steps += 1
-            assert steps < 3 * pages, "it began anew"
-            writer.execute("UPDATE meta SET epoch = epoch + 1")
-
-        backup(planter.path, target, rest=commit)
-
-        assert steps > pages > 20
-        assert list(writer.iterdump()) != before
-    with closing(sqlite3.connect(target)) as copied:
-        assert list(copied.iterdump()) == before
 
 
 def test_a_backup_is_one_file_that_only_its_owner_reads(planter: Planter) -> None:

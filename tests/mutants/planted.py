@@ -28,6 +28,11 @@ _WAKE = "whoever waits is told"
 _STATE = "a key has the state that was set last"
 _STEP = "a step that is recorded does not run again"
 _ROOM = "on a full disk nothing new is accepted"
+_LIMIT = "no more run than a limit lets, and nobody waits for ever"
+_SCHEDULE = "a schedule runs as often as its timetable says"
+_COPY = "a copy is whole, of one moment, and not mistaken for the original"
+_AUDIT = "an audit finds what must not be"
+_KIT = "a test that should fail does"
 _POISON = "who ends the process again and again is paused, and nobody else"
 
 MUTANTS = (
@@ -315,6 +320,80 @@ MUTANTS = (
         "            while wanted := self._pin():", "            if wanted := self._pin():",
         ("runtime/test_everywhere.py",),
     ),
+    Mutant(
+        "slot kept by who ended", _LIMIT, "core/admission.py",
+        "            self._release(after.id, keep=False)\n", "            pass\n",
+        ("core/test_admission.py",),
+    ),
+    Mutant(
+        "held slot given back on suspension", _LIMIT, "core/admission.py",
+        "for meter in had.meters if meter.limit.hold) if keep", "for meter in had.meters if False) if keep",
+        ("core/test_admission.py",),
+    ),
+    Mutant(
+        "who waits is overtaken", _LIMIT, "core/admission.py",
+        "any(meter.queued or meter.blocks_before(mode) for meter in lane.meters)", "False",
+        ("core/test_admission.py",),
+    ),
+    Mutant(
+        "queue without an end", _LIMIT, "core/admission.py",
+        "meter.backlog >= meter.limit.queue", "False",
+        ("core/test_admission.py", "runtime/test_limits.py"),
+    ),
+    Mutant(
+        "run that should be skipped", _SCHEDULE, "core/schedule.py",
+        'if timetable.overlap == "skip" and busy and single:', "if False:",
+        ("core/test_schedule.py",),
+    ),
+    Mutant(
+        "runs that overlap", _SCHEDULE, "core/schedule.py",
+        "waits = schedule.under_way and", "waits = False and",
+        ("core/test_schedule.py",),
+    ),
+    Mutant(
+        "pause that is caught up", _SCHEDULE, "core/schedule.py",
+        "paused=False, seen_ms=max(now_ms, schedule.seen_ms))", "paused=False)",
+        ("core/test_schedule.py",),
+    ),
+    Mutant(
+        "backup without a snapshot", _COPY, "backup/copy.py", '        reader.execute("BEGIN")\n', "",
+        ("backup/test_backup.py",),
+    ),
+    Mutant(
+        "copy not synced", _COPY, "store/copy.py", "        _sync(path)\n", "",
+        ("crash/test_copies.py",),
+    ),
+    Mutant(
+        "name of a copy not synced", _COPY, "store/copy.py", "        sync_directory(target.parent)\n", "",
+        ("crash/test_copies.py",),
+    ),
+    Mutant(
+        "restored like the original", _COPY, "backup/restore.py", "            _mark(unfinished)\n", "",
+        ("backup/test_restore.py",),
+    ),
+    Mutant(
+        "orphans not looked for", _AUDIT, "audit/auditor.py",
+        "yield partial(_orphans, reader, name, sql)", "continue",
+        ("audit/test_findings.py",),
+    ),
+    Mutant(
+        "damaged invocations passed over", _AUDIT, "audit/sweep.py",
+        '        yield found("checksum", subject, str(error))\n        return\n', "        return\n",
+        ("audit/test_findings.py", "audit/test_flips.py"),
+    ),
+    Mutant(
+        "model that takes any answer", _KIT, "testing/model.py", "explains = all(", "explains = any(",
+        ("testing/test_model.py",),
+    ),
+    Mutant(
+        "fault that is never used up", _KIT, "testing/faults.py", "faults.pop(0)(", "faults[0](",
+        ("testing/test_faults.py",),
+    ),
+    Mutant(
+        "replay that need not come to the end", _KIT, "testing/replay.py",
+        "    if walker.journal.replaying:\n", "    if False:\n",
+        ("testing/test_replay.py",),
+    ),
 )  # fmt: skip
 
 OFTEN = (
@@ -323,6 +402,7 @@ OFTEN = (
     "idempotency key of everybody", "key never released", "last come first served", "key kept by the killed",
     "replay not compared", "second answer counts", "timer fires twice", "timer lost while others are read",
     "wake-up lost", "caller not answered", "recovery starts nothing", "recorded step runs again",
-    "forged awakeable id",
+    "forged awakeable id", "held slot given back on suspension", "run that should be skipped",
+    "restored like the original", "orphans not looked for", "fault that is never used up",
 )  # fmt: skip
 """Names of those that each run of the tests plants: of each promise some that are noticed within seconds."""
