@@ -28,7 +28,7 @@ from datetime import timedelta
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from durable import Context, Engine, Service, handler
+from durable import Context, Engine, RetryPolicy, Service, handler
 from durable.ingress import ingress
 
 
@@ -40,6 +40,10 @@ class Nap(Service):
 
     @handler
     async def skip(self, ctx: Context) -> None: ...
+
+    @handler(retry=RetryPolicy(max_attempts=1, exhausted="fail"))
+    async def fail(self, ctx: Context) -> None:
+        raise OSError("no bed")
 
 
 @asynccontextmanager
@@ -84,8 +88,8 @@ class Server:
 
 
 @contextmanager
-def serving(directory: Path, arguments: Sequence[str]) -> Iterator[tuple[Server, httpx.AsyncClient]]:
-    (directory / "app.py").write_text(APP)
+def serving(directory: Path, arguments: Sequence[str], first: str = "") -> Iterator[tuple[Server, httpx.AsyncClient]]:
+    (directory / "app.py").write_text(first + APP)
     command = [sys.executable, *arguments]
     with subprocess.Popen(command, cwd=directory, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
@@ -165,6 +169,24 @@ def test_an_engine_that_cannot_be_opened_is_no_engine_that_stopped(tmp_path: Pat
     ended = subprocess.run([sys.executable, *OURS], cwd=tmp_path, stderr=subprocess.PIPE, text=True, check=False)
 
     assert ended.returncode == 3, ended.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("first", "line"),
+    [
+        ("", r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} WARNING durable\.invoker: an attempt of Nap/fail "),
+        ("import logging; logging.basicConfig(format='mine: %(message)s')", r"^mine: an attempt of Nap/fail "),
+    ],
+)
+async def test_the_log_has_time_level_and_logger_unless_the_application_has_its_own(
+    tmp_path: Path, first: str, line: str
+) -> None:
+    with serving(tmp_path, OURS, first) as (server, http):
+        async with http:
+            assert (await http.post("/Nap/fail")).status_code == 500
+
+            await asyncio.to_thread(server.says, line)
 
 
 def test_without_uvicorn_it_says_what_to_install(

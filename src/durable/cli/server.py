@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from contextlib import suppress
@@ -22,6 +23,8 @@ STOPPED = 70
 
 CLOSES_WITHIN = 30.0
 """Seconds, once no request is left: more than ``Options.grace``. A disk that failed may not answer any more either."""
+
+LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 class Watch:
@@ -53,10 +56,17 @@ class Watch:
         os._exit(code)
 
 
+class _Config(uvicorn.Config):
+    def load(self) -> None:
+        super().load()
+        if not logging.getLogger().handlers:  # the application is loaded, and has set up none
+            logging.basicConfig(format=LOG_FORMAT)
+
+
 def serve(app: str, *, host: str, port: int, patience: int) -> int:
     """The exit code of the process. SIGTERM is raised again once all is closed, as uvicorn does."""
     sys.path.insert(0, os.getcwd())
-    server = uvicorn.Server(uvicorn.Config(app, host=host, port=port, timeout_graceful_shutdown=patience))
+    server = uvicorn.Server(_Config(app, host=host, port=port, timeout_graceful_shutdown=patience))
     watch = Watch(server, patience + CLOSES_WITHIN)
     before = on_engine_stop.set(watch.stop)
     try:
