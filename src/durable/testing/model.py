@@ -118,8 +118,7 @@ async def check_model(
     that is a class each engine has an instance of its own, as each process has.
     """
     states = [model()]
-    drawn = bursts if isinstance(bursts, Interleaving) else Interleaving[M](())
-    async with Lives(services, crashes, Hops(drawn.calls), Hops(drawn.steps)) as lives:
+    async with Lives(services, crashes, *_hops(bursts)) as lives:
         for burst in bursts:
             if len(burst) > MOST:
                 raise ValueError(f"{len(burst)} calls at once have too many orders to try; at most {MOST} are possible")
@@ -130,6 +129,10 @@ async def check_model(
                 raise ModelError(f"no order of these calls, which ran at once, gives the model's answers:{said}")
             if restarts:
                 await lives.restart()
+
+
+def _hops(bursts: object) -> tuple[Hops, Hops]:
+    return (Hops(bursts.calls), Hops(bursts.steps)) if isinstance(bursts, Interleaving) else (Hops(), Hops())
 
 
 def _explained(states: Sequence[M], burst: Sequence[Operation[M]], answers: Sequence[object]) -> list[M]:
