@@ -13,7 +13,7 @@ from durable.options import Options
 from tests.simulation.audit import audit
 from tests.simulation.loop import Process
 from tests.simulation.scenario import TIMED_FAULTS, Fault
-from tests.simulation.services import Bell, Decision, Plain, Register, Shelf, Tower
+from tests.simulation.services import SERVICES
 from tests.simulation.store import FaultyStore, InjectedError
 from tests.simulation.world import SimulatedClock, World
 
@@ -29,7 +29,7 @@ class SimulatedEngine(Engine):
             audit=timedelta(0),  # it would need a thread
             limits=world.scenario.limits.declared(process.number),
         )
-        services = (each(world) for each in (Plain, Shelf, Register, Decision, Bell, Tower))
+        services = (each(world) for each in SERVICES)
         super().__init__(":memory:", *services, options=options)
         self._declared = [bell.declared() for bell in world.scenario.bells.declared]
         self._clock = SimulatedClock(world, process)

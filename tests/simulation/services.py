@@ -264,3 +264,6 @@ class Decision(Workflow, retention=LONG):
     @handler
     async def decide(self, ctx: WorkflowSharedContext, answer: str) -> None:
         await ctx.promise(self.answer).resolve(answer)
+
+
+SERVICES = (Plain, Shelf, Register, Decision, Bell, Tower)

@@ -21,6 +21,7 @@ from tests.simulation.host import Host
 from tests.simulation.loop import SimulatedLoop
 from tests.simulation.operator import Operator
 from tests.simulation.oracle import judge
+from tests.simulation.replay import replay
 from tests.simulation.ringer import Ringer
 from tests.simulation.scenario import Scenario, scenario
 from tests.simulation.world import World
@@ -79,6 +80,7 @@ async def _simulate(world: World) -> Report:
     if not world.violations:
         judge(world)
         world.chimes.conclude()
+        await replay(world)
     world.counts["invocations"] = len(world.disk.invocations)
     return Report(world.violations, world.trace.hexdigest(), world.lines, world.counts)
 

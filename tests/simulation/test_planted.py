@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import timedelta
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 import msgspec
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from durable import engine
 from durable.core import control, lifecycle
 from durable.core.admission import Admission
+from durable.core.awaits import One, Timeout
 from durable.core.entries import Completed, Signalled
 from durable.core.ids import InvocationId, derived
 from durable.core.invocation import Flow, Kind
@@ -28,6 +30,7 @@ from durable.errors import StoreError
 from durable.machine import Machine
 from durable.replacement import REPLACE_STATE, Replacement, StateReplacer
 from durable.runtime import outside
+from durable.runtime.attempt import Attempt
 from durable.runtime.clock import _SystemAlarm
 from durable.runtime.gatekeeper import Gatekeeper
 from durable.runtime.invoker import Invoker
@@ -37,7 +40,7 @@ from durable.runtime.writer import Writer
 from durable.store.memory import MemoryStore
 from durable.store.queries import QUERIES
 from tests.simulation.__main__ import story
-from tests.simulation.scenario import scenario
+from tests.simulation.scenario import HOUR, scenario
 from tests.simulation.simulation import simulate
 
 SEEDS = 100
@@ -352,7 +355,49 @@ def name_a_run_by_when_it_was_seen(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Scheduler, "_plan", misname)
 
 
+def record_commands_in_another_order(patch: pytest.MonkeyPatch) -> None:
+    decide = Invoker._decide_staged
+
+    def backwards(self: Invoker, attempt: Attempt) -> None:
+        attempt.journal.staged.reverse()
+        decide(self, attempt)
+
+    patch.setattr(Invoker, "_decide_staged", backwards)
+
+
+def let_an_answer_be_in_time_that_came_late(patch: pytest.MonkeyPatch) -> None:
+    """Who asks before it came is told of the timeout, and who asks again is not."""
+    settled = Timeout.settled
+    patch.setattr(Timeout, "settled", lambda self, journal: self.part.settled(journal) or settled(self, journal))
+
+
+def ask_for_the_time_where_a_replay_ends(patch: pytest.MonkeyPatch) -> None:
+    sleep = Attempt.sleep
+
+    def note(self: Attempt, duration: timedelta) -> One:
+        if self in replayed and not self.journal.replaying:
+            self.now()
+        return sleep(self, duration)
+
+    replayed, begin = WeakSet[Attempt](), Attempt.__init__
+
+    def init(self: Attempt, host: Any, resident: Resident, instance: Any) -> None:
+        begin(self, host, resident, instance)
+        if resident.entries:
+            replayed.add(self)
+
+    patch.setattr(Attempt, "__init__", init)
+    patch.setattr(Attempt, "sleep", note)
+
+
+REPLAY_PLANTS: list[Plant] = [
+    let_an_answer_be_in_time_that_came_late,
+    ask_for_the_time_where_a_replay_ends,
+]
+
 PLANTS: list[Plant] = [
+    *REPLAY_PLANTS,
+    record_commands_in_another_order,
     acknowledge_before_the_commit,
     begin_a_step_before_its_commit,
     drop_timers,
@@ -412,6 +457,17 @@ def assert_found(plant: Plant, *, sqlite: bool) -> None:
 @pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: plant.__name__)
 def test_a_planted_bug_is_found(plant: Plant) -> None:
     assert_found(plant, sqlite=False)
+
+
+@pytest.mark.parametrize("plant", REPLAY_PLANTS, ids=lambda plant: plant.__name__)
+def test_a_replay_finds_what_no_engine_came_upon(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing dies and nothing is suspended, engines replay little, and all else is as it must be."""
+    calm = (msgspec.structs.replace(scenario(seed), faults=(), inactivity_ms=HOUR) for seed in range(SEEDS))
+    plant(monkeypatch)
+
+    found = (simulate(each).violations for each in calm)
+
+    assert any(violations and all("replay: " in each for each in violations) for violations in found)
 
 
 @pytest.mark.parametrize("query", SQL_PLANTS)

@@ -30,6 +30,8 @@ def test_nothing_that_must_be_true_is_ever_false(first: int) -> None:
     assert counts["crashes"] >= SIZE
     assert counts["commits"] >= 20 * SIZE
     assert counts["invocations"] >= 8 * SIZE
+    assert counts["replays"] >= 8 * SIZE
+    assert counts["prefixes"] >= 20 * SIZE
     others = (
         "histories",
         "purges",
