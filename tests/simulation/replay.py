@@ -50,7 +50,8 @@ async def _replay(world: World) -> None:
 
 
 def _sample(world: World) -> list[Recording]:
-    journals = [Recording(row, world.disk.journal(n)) for n, row in sorted(world.disk.invocations.items())]
+    disk = world.disk
+    journals = [Recording(row, disk.journal(n), disk.secret) for n, row in sorted(disk.invocations.items())]
     kept = [each for each in journals if each.entries and each.invocation.outcome is not None]
     if world.scenario.seed % 10 == 0:
         return kept
@@ -70,7 +71,7 @@ class Replayer:
 
     def _walked(self, recording: Recording, count: int) -> Walk:
         invocation = recording.invocation
-        ground = Ground(self._directory, self._world.disk.secret, invocation.created_ms)
+        ground = Ground(self._directory, recording.secret, invocation.created_ms)
         walk = Walk(ground, invocation, recording.entries[:count])
         target = invocation.request.target
         walk.go(self._runnables[target.service, target.handler])

@@ -107,6 +107,34 @@ async def test_what_is_under_way_is_walked_to_its_end():
         assert await replay_check(engine, Swapped()) == 1
 
 
+class Post(Service):
+    """Its journals hold the id of an awakeable, as an argument and as a result."""
+
+    @handler
+    async def ask(self, ctx: Context) -> str:
+        answer = ctx.awakeable(str)
+        return await ctx.call(Post.pass_on, answer.id) and await answer
+
+    @handler
+    async def pass_on(self, ctx: Context, id: str) -> str:
+        ctx.resolve_awakeable(id, "yes")
+        return id
+
+
+async def test_the_ids_of_awakeables_are_those_of_the_engine_that_wrote_the_journal():
+    async with TestEngine(Post()) as engine:
+        assert await engine.call(Post.ask) == "yes"
+
+    assert await replay_check(engine, Post()) == 2
+
+
+async def test_the_ids_of_awakeables_are_those_of_the_file(tmp_path: Path):
+    async with Engine(tmp_path / "prod.db", Post()) as engine:
+        assert await engine.call(Post.ask) == "yes"
+
+    assert await replay_check(tmp_path / "prod.db", Post()) == 2
+
+
 async def test_a_file_is_read_and_left_as_it_is(tmp_path: Path):
     async with Engine(tmp_path / "prod.db", Shop([])) as engine:
         await engine.call(Shop.buy, "o-1")

@@ -54,6 +54,8 @@ class Recording(msgspec.Struct, frozen=True):
 
     invocation: Invocation
     entries: list[e.Entry]
+    secret: bytes
+    """Of its database: the ids of its awakeables are made with it."""
 
     def __str__(self) -> str:
         return f"{self.invocation.request.target} {write_invocation(self.invocation.id)}"
@@ -67,7 +69,7 @@ def recordings(source: str | PathLike[str] | TestEngine, /) -> list[Recording]:
     """Every invocation of a database, or of a test's engine, that still has its journal."""
     if isinstance(source, TestEngine):
         disk = source.disk
-        found = [Recording(row, disk.journal(n)) for n, row in sorted(disk.invocations.items())]
+        found = [Recording(row, disk.journal(n), disk.secret) for n, row in sorted(disk.invocations.items())]
     else:
         found = list(_read(Path(source)))
     return [each for each in found if each.entries and each.invocation.request.target.handler not in _HIDDEN]
@@ -93,10 +95,11 @@ def _read(path: Path) -> Iterator[Recording]:
             if not recognise(connection):
                 raise StoreError(f"{path} is empty: no engine has opened it yet")
             reader = Reader(connection)
+            _, _, secret = rows.read_meta(reader.rows("meta"))
             for (id,) in reader.ask("SELECT id FROM invocation ORDER BY n"):
                 row = rows.read_invocation(reader.rows("invocation", id)[0])
                 length = row.entries if row.journal_kept else 0
-                yield Recording(row, rows.read_journal(row.n, length, reader.rows("journal", row.n)))
+                yield Recording(row, rows.read_journal(row.n, length, reader.rows("journal", row.n)), secret)
     except sqlite3.Error as error:
         raise StoreError(f"{path} cannot be replayed: {error}; name the database of an engine, or a backup") from error
 
@@ -104,10 +107,8 @@ def _read(path: Path) -> Iterator[Recording]:
 class _Walk:
     """Implements :class:`durable.runtime.attempt.Host`: it decides nothing, and begins no step."""
 
-    secret = bytes(32)
-
     def __init__(self, directory: Directory, recording: Recording) -> None:
-        self.directory, self._recording = directory, recording
+        self.directory, self.secret, self._recording = directory, recording.secret, recording
         self.waits = asyncio.Event()
         self.divergence: Divergence | None = None
 
