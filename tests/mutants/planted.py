@@ -342,7 +342,7 @@ MUTANTS = (
     ),
     Mutant(
         "run that should be skipped", _SCHEDULE, "core/schedule.py",
-        'if timetable.overlap == "skip" and busy and single:', "if False:",
+        'if not cancels and (waits or to_cancel(schedule)):', "if False:",
         ("core/test_schedule.py",),
     ),
     Mutant(
