@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import traceback
 from collections import Counter
 from collections.abc import Coroutine, Iterator
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext, suppress
 from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,10 +25,14 @@ from tests.simulation.oracle import judge
 from tests.simulation.replay import replay
 from tests.simulation.ringer import Ringer
 from tests.simulation.scenario import Scenario, scenario
+from tests.simulation.watchdog import StuckError, watchdog
 from tests.simulation.world import World
 
 PATIENCE = 3 * 3600
 """Simulated seconds until all must be over: an engine opened after the clock fell back may wait for an hour."""
+
+WALL_S = 120.0
+"""Real seconds: most take a tenth of one."""
 
 
 class Report(NamedTuple):
@@ -46,7 +51,20 @@ def simulate(what: Scenario | int) -> Report:
     directory = TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) if what.sqlite else nullcontext()
     with silent(), small_parts(), directory as name, closing(SimulatedLoop()) as loop:
         file = None if name is None else Path(name) / "simulated.db"
-        return loop.run_until_complete(_simulate(World(what, file)))
+        return _ended(loop, World(what, file))
+
+
+def _ended(loop: SimulatedLoop, world: World) -> Report:
+    """Whatever it is that ends it: what was not foreseen is a violation, too."""
+    try:
+        with watchdog(WALL_S):
+            return loop.run_until_complete(_simulate(world))
+    except (Exception, StuckError):
+        world.violations.append(f"it was cut short: {traceback.format_exc()}")
+    report = _report(world)
+    with suppress(Exception, StuckError), watchdog(WALL_S / 10):
+        loop.run_until_complete(_clear())
+    return report
 
 
 async def _simulate(world: World) -> Report:
@@ -82,7 +100,11 @@ async def _simulate(world: World) -> Report:
         world.chimes.conclude()
         await replay(world)
     world.counts["invocations"] = len(world.disk.invocations)
-    return Report(world.violations, world.trace.hexdigest(), world.lines, world.counts)
+    return _report(world)
+
+
+def _report(world: World) -> Report:
+    return Report([*world.violations], world.trace.hexdigest(), [*world.lines], world.counts)
 
 
 async def _all_of(tasks: list[asyncio.Task[None]]) -> None:

@@ -479,7 +479,7 @@ def test_what_failed_is_told_as_a_few_operations_and_how_to_see_them_again(monke
     let_two_hold_a_key(monkeypatch)
     seed = next(seed for seed in range(SEEDS) if simulate(seed).violations)
 
-    told = story(scenario(seed))
+    told = story(seed)
 
     assert told.count("Operation(") < len(scenario(seed).operations)
     assert "VIOLATION" in told
