@@ -57,6 +57,8 @@ class Replay(pytest.Item):
     def runtest(self) -> None:
         from durable.testing import replay_check
 
+        if self.recording.missing:
+            pytest.skip(f"there is nothing to replay: {self.recording.missing}")
         asyncio.run(replay_check(self.recording, *self.make_services()))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: object = None) -> str:
@@ -69,13 +71,13 @@ class Replay(pytest.Item):
 
 def _replays(session: pytest.Session, path: str, services: Callable[[], list[AnyService]]) -> Iterator[Replay]:
     from durable.errors import DurableError
-    from durable.testing import recordings
+    from durable.testing.replay import invocations
 
     try:
-        found = recordings(path)
+        found = invocations(path)
     except DurableError as error:
         raise pytest.UsageError(f"{REPLAY}: {error}") from error
-    if not found:
+    if all(recording.missing for recording in found):
         raise pytest.UsageError(f"{REPLAY}: {path} holds no invocation with a journal")
     make: Callable[..., Replay] = getattr(Replay, MAKER)
     for recording in found:

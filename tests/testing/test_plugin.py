@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,33 @@ async def test_each_invocation_of_a_database_is_a_test(project: Path):
 
     assert code == 0, said
     assert "2 passed" in said
+
+
+async def test_an_invocation_without_journal_entries_is_skipped_and_says_so(project: Path):
+    (project / "shop.py").write_text(SERVICES.format(step="charge"))
+    async with Engine(project / "prod.db", Shop()) as engine:
+        await engine.send_later(timedelta(days=1), Shop.buy, "o-3")
+        bought = await engine.send(Shop.buy, "o-4")
+        await bought.result()
+        await bought.purge_journal()
+
+    code, said = run_pytest(project, "--durable-replay=prod.db", "-rs")
+
+    assert code == 0, said
+    assert "2 passed, 2 skipped" in said
+    assert "there is nothing to replay: its journal has no entry" in said
+    assert "there is nothing to replay: its journal is no longer kept" in said
+
+
+async def test_a_database_without_any_journal_entry_is_refused(project: Path):
+    (project / "shop.py").write_text(SERVICES.format(step="charge"))
+    async with Engine(project / "young.db", Shop()) as engine:
+        await engine.send_later(timedelta(days=1), Shop.buy, "o-1")
+
+    code, said = run_pytest(project, "--durable-replay=young.db")
+
+    assert code == 4, said
+    assert "young.db holds no invocation with a journal" in said
 
 
 async def test_changed_code_fails_with_both_sides(project: Path):

@@ -57,6 +57,13 @@ class Recording(msgspec.Struct, frozen=True):
     secret: bytes
     """Of its database: the ids of its awakeables are made with it."""
 
+    @property
+    def missing(self) -> str | None:
+        """Why there is nothing to replay, if there is nothing."""
+        if self.entries:
+            return None
+        return "its journal has no entry" if self.invocation.journal_kept else "its journal is no longer kept"
+
     def __str__(self) -> str:
         return f"{self.invocation.request.target} {write_invocation(self.invocation.id)}"
 
@@ -66,13 +73,18 @@ class ReplayDivergedError(AssertionError):
 
 
 def recordings(source: str | PathLike[str] | TestEngine, /) -> list[Recording]:
-    """Every invocation of a database, or of a test's engine, that still has its journal."""
+    """Every invocation of a database, or of a test's engine, that has something in its journal."""
+    return [each for each in invocations(source) if not each.missing]
+
+
+def invocations(source: str | PathLike[str] | TestEngine, /) -> list[Recording]:
+    """All but the engine's own."""
     if isinstance(source, TestEngine):
         disk = source.disk
         found = [Recording(row, disk.journal(n), disk.secret) for n, row in sorted(disk.invocations.items())]
     else:
         found = list(_read(Path(source)))
-    return [each for each in found if each.entries and each.invocation.request.target.handler not in _HIDDEN]
+    return [each for each in found if each.invocation.request.target.handler not in _HIDDEN]
 
 
 async def replay_check(source: str | PathLike[str] | TestEngine | Recording, /, *services: AnyService) -> int:
