@@ -28,6 +28,44 @@ def test_findings_are_printed_and_exit_with_1(tmp_path: Path, capsys: pytest.Cap
     assert capsys.readouterr().out == f"{tmp_path}/a.py:5:12: {says}\n"
 
 
+HANDLER = """\
+import time
+{imports}
+
+class Shop(Service):
+    @handler
+    async def buy(self, ctx: Context) -> float:
+        return time.time()
+"""
+
+
+@pytest.mark.parametrize(
+    ("imports", "line"),
+    [
+        ("from durable import *", 7),
+        ("from . import Context, Service, handler", 7),
+        ("from .base import *", 7),
+        ("from shop.base import Context, Service\nfrom shop.base import step as handler", 8),
+        ("from .elsewhere import *", None),
+        ("from .missing import Context, Service, handler", None),
+        ("from durable import *\ndef handler(function): return function\nContext = dict", None),
+    ],
+)
+def test_names_are_followed_through_the_project(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], imports: str, line: int | None
+) -> None:
+    package = tmp_path / "shop"
+    package.mkdir()
+    (package / "__init__.py").write_text("from shop.base import Context, Service, handler\n")
+    (package / "base.py").write_text("from . import x\nfrom durable import *\nfrom durable import handler as step\n")
+    (package / "elsewhere.py").write_text("from signals import Context, Service, handler\nfrom .elsewhere import *\n")
+    (package / "orders.py").write_text(HANDLER.format(imports=imports))
+
+    assert main(["lint", str(package / "orders.py")]) == (0 if line is None else 1)
+
+    assert (f"orders.py:{line}:16: DUR001" in capsys.readouterr().out) is (line is not None)
+
+
 def test_no_findings_are_0(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "a.py").write_text("import time\ntime.time()\n")
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TypeGuard
+
+from durable.lint.reexports import meaning_of
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Scope = Function | ast.Lambda
@@ -20,6 +23,7 @@ class Source:
         self.lines = re.split(r"\r\n|\r|\n", text)  # as ast counts them
         self.tree = ast.parse(text, path)
         self._meanings = dict(_imported(self.tree))
+        self._ours: dict[str, str | None] = {}
         self._parents = {child: node for node in ast.walk(self.tree) for child in ast.iter_child_nodes(node)}
         self._variables: dict[Scope, set[str]] = {}
         self.functions = [node for node in ast.walk(self.tree) if isinstance(node, Function)]
@@ -30,7 +34,7 @@ class Source:
             owner = self.meaning(node.value)
             return f"{owner}.{node.attr}" if owner else None
         if isinstance(node, ast.Name) and not self._hidden(node):
-            return self._meanings.get(node.id)
+            return self._named(node.id)
         return None
 
     def class_of(self, node: ast.AST) -> ast.ClassDef | None:
@@ -64,6 +68,11 @@ class Source:
             if isinstance(parent, Scope):
                 yield parent
             node = parent
+
+    def _named(self, name: str) -> str | None:
+        if name not in self._ours:
+            self._ours[name] = meaning_of(Path(self.path), name, self.tree)
+        return self._ours[name] or self._meanings.get(name)
 
     def _visible(self, name: ast.Name) -> Function | None:
         around = [*self.scopes(name), self.tree]
