@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import random
 import secrets
 import socket
@@ -74,6 +75,10 @@ CALLS: list[tuple[str, Callable[[], object], str]] = [
     ("socket.getaddrinfo", lambda: socket.getaddrinfo("127.0.0.1", 80), "ctx.run"),
     ("subprocess.Popen", lambda: subprocess.run([sys.executable, "-c", ""], check=True), "ctx.run"),
     ("threading.Thread.start", start_a_thread, "ctx.run"),
+    ("random.Random", lambda: random.Random().random(), "ctx.random"),
+    ("random.seed", random.seed, "ctx.random"),
+    ("os.system", lambda: os.system("true"), "ctx.run"),
+    ("os.fork", lambda: os.fork() or os._exit(0), "ctx.run"),
 ]
 
 
@@ -143,6 +148,7 @@ async def test_a_mistake_that_is_swallowed_is_the_outcome_all_the_same() -> None
 async def test_what_a_replay_repeats_may_be_called() -> None:
     async def program(ctx: Context) -> None:
         ctx.random.randint(1, 6), ctx.uuid(), await ctx.now(), random.Random(7).random(), time.perf_counter()
+        random.Random(x="seed").random()
         logging.getLogger("author").error("a record has its time")
 
     assert await failure_of(program) == ""

@@ -66,8 +66,10 @@ _BUILTINS: dict[object, Mistake] = {
     **_all("random.random random.getrandbits", (random.random, random.getrandbits), _ANEW),
     **_all("os.urandom", (os.urandom,), _ANEW),
     **_all("time.sleep", (time.sleep,), _WAIT),
+    **_all("os.system os.fork", attrgetter("system", "fork")(os), _STEP),
 }
 _CODES: dict[CodeType, Mistake] = {
+    random.Random.seed.__code__: Mistake("random.seed", _ANEW),
     uuid.uuid1.__code__: Mistake("uuid.uuid1", _ANEW),
     asyncio.sleep.__code__: Mistake("asyncio.sleep", _WAIT),
     anyio.sleep.__code__: Mistake("anyio.sleep", _WAIT),
@@ -161,7 +163,7 @@ class Watched(Coroutine[Any, Any, T]):
         elif event == "call" and frame.f_code is _DROPPED:
             return self._note_dropped(frame.f_locals["coro"])
         elif event == "call" and frame.f_back is not None:
-            mistake, caller = _CODES.get(frame.f_code), frame.f_back
+            mistake, caller = None if _is_seeded(frame) else _CODES.get(frame.f_code), frame.f_back
         else:
             return None
         if mistake is not None and not in_a_step():
@@ -171,7 +173,7 @@ class Watched(Coroutine[Any, Any, T]):
     def _check(self, mistake: Mistake, caller: FrameType) -> None:
         name, author = mistake.name, _culprit(caller) if mistake.deep else caller
         while not mistake.deep and author is not None and author.f_code.co_filename in _CHANCE:
-            name, author = f"{Path(author.f_code.co_filename).stem}.{author.f_code.co_name}", author.f_back
+            name, author = _library_name(author.f_code), author.f_back
         if author is not None and is_authors(author.f_code.co_filename):
             raise self._misused(f"called {name}() at {line_of(author)}, {mistake.says}")
 
@@ -186,6 +188,15 @@ class Watched(Coroutine[Any, Any, T]):
             if not file.startswith(PACKAGE):
                 return  # or it was made elsewhere, and is only collected here
             name = call = f"ctx.{function}"
+
+
+def _is_seeded(frame: FrameType) -> bool:
+    """Whether it begins the chance that a caller has named, which is the same each time."""
+    return frame.f_code is random.Random.seed.__code__ and frame.f_locals.get("a") is not None
+
+
+def _library_name(code: CodeType) -> str:
+    return "random.Random" if code.co_name == "__init__" else f"{Path(code.co_filename).stem}.{code.co_name}"
 
 
 def _culprit(frame: FrameType | None) -> FrameType | None:
