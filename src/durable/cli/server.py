@@ -5,14 +5,17 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from threading import Timer
 
+from durable.cli.application import NoApplicationError, application
 from durable.cli.command import CLEAN
 from durable.runtime.supervisor import on_engine_stop
 
 try:
     import uvicorn
+    from uvicorn.importer import ImportFromStringError, import_from_string
 except ModuleNotFoundError as error:
     if error.name != "uvicorn":
         raise
@@ -20,6 +23,9 @@ except ModuleNotFoundError as error:
 
 STOPPED = 70
 """``EX_SOFTWARE``: neither uvicorn nor argparse ends so."""
+
+ABSENT = 1
+"""Not left to uvicorn, whose code for it is not the same in every version."""
 
 CLOSES_WITHIN = 30.0
 """Seconds, once no request is left: more than ``Options.grace``. A disk that failed may not answer any more either."""
@@ -58,9 +64,17 @@ class Watch:
 
 class _Config(uvicorn.Config):
     def load(self) -> None:
+        self.app = self._application(str(self.app))
         super().load()
         if not logging.getLogger().handlers:  # the application is loaded, and has set up none
             logging.basicConfig(format=LOG_FORMAT)
+
+    def _application(self, name: str) -> Callable[..., object]:
+        try:
+            return application(name, import_from_string(name))
+        except (ImportFromStringError, NoApplicationError) as error:
+            print(f"durable serve: {error}", file=sys.stderr)
+            sys.exit(ABSENT)
 
 
 def serve(app: str, *, host: str, port: int, patience: int) -> int:
