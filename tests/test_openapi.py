@@ -208,18 +208,38 @@ def test_a_service_has_two_paths_for_a_handler():
 
 def test_an_object_has_its_key_in_the_path():
     assert {"/my.Basket-2/{key}/add", "/my.Basket-2/{key}/add/send"} <= document(Basket)["paths"].keys()
-    assert parameters(Basket, "/my.Basket-2/{key}/add") == ["Key", "IdempotencyKey"]
+    assert parameters(Basket, "/my.Basket-2/{key}/add") == ["Key", "IdempotencyKey", "Priority"]
 
 
 def test_only_a_send_has_a_delay():
-    assert parameters(Everything, "/Everything/ping") == ["IdempotencyKey"]
-    assert parameters(Everything, "/Everything/ping/send") == ["IdempotencyKey", "Delay"]
+    assert parameters(Everything, "/Everything/ping") == ["IdempotencyKey", "Priority"]
+    assert parameters(Everything, "/Everything/ping/send") == ["IdempotencyKey", "Priority", "Delay"]
+
+
+class Flowing(Service):
+    @handler(limit="tenant", queue=5)
+    async def bounded(self, ctx: Context) -> None: ...
+
+    @handler(singleton="skip")
+    async def alone(self, ctx: Context) -> None: ...
+
+
+def test_the_headers_of_limits_and_singletons_are_told_where_they_are_taken():
+    assert parameters(Flowing, "/Flowing/bounded") == ["IdempotencyKey", "LimitKey", "Priority"]
+    assert parameters(Flowing, "/Flowing/alone") == ["IdempotencyKey", "SingletonKey", "Priority"]
+
+
+def test_a_call_may_be_refused_for_a_full_queue():
+    full = operation(Flowing, "/Flowing/bounded")["responses"]["429"]["$ref"]
+
+    assert full == "#/components/responses/Full"
+    assert "retry-after" in document(Flowing)["components"]["responses"]["Full"]["headers"]
 
 
 def test_a_run_has_no_idempotency_key_and_can_be_attached_to():
     paths = document(SignUp)["paths"]
 
-    assert parameters(SignUp, "/SignUp/{key}/run") == ["Key"]
+    assert parameters(SignUp, "/SignUp/{key}/run") == ["Key", "Priority"]
     for verb in ("attach", "output"):
         responses = paths[f"/restate/workflow/SignUp/{{key}}/{verb}"]["get"]["responses"]
         assert responses["200"]["content"] == {"application/json": {"schema": {"type": "boolean"}}}
@@ -233,7 +253,7 @@ def test_private_handlers_and_their_types_are_left_out():
 
 
 def test_a_send_is_answered_with_202():
-    assert operation(Everything, "/Everything/ping/send")["responses"].keys() == {"202", "default"}
+    assert operation(Everything, "/Everything/ping/send")["responses"].keys() == {"202", "429", "default"}
 
 
 def test_bytes_are_sent_as_they_are():

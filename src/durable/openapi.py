@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from durable.core.invocation import Kind
+from durable.flow import PRIORITIES
 from durable.handlers import Handler
 from durable.service import AnyService, Described, describe
 
@@ -39,10 +40,28 @@ _PARAMETERS: Document = {
         "description": "A name for this request: requests with equal names are one invocation, and have one outcome.",
         "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
     },
+    "LimitKey": {
+        "name": "x-restate-limit-key",
+        "in": "header",
+        "description": "For whose part of the handler's named limit it counts: 'acme', or 'acme/eu'.",
+        "schema": {"type": "string", "examples": ["acme", "acme/eu"]},
+    },
+    "SingletonKey": {
+        "name": "x-durable-singleton-key",
+        "in": "header",
+        "description": "In which line it stands; calls with different ones do not meet.",
+        "schema": {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[!-~]+$"},
+    },
+    "Priority": {
+        "name": "x-durable-priority",
+        "in": "header",
+        "description": "0 comes first, while several wait for a limit.",
+        "schema": {"type": "integer", "minimum": PRIORITIES[0], "maximum": PRIORITIES[-1], "default": 0},
+    },
     "Delay": {
         "name": "delay",
         "in": "query",
-        "description": "Start that much later: '1h 30m', ISO 8601 ('PT1H30M'), or milliseconds.",
+        "description": "Start that much later: '1h 30m', ISO 8601 ('PT1H30M'), or milliseconds ('5000').",
         "schema": {"type": "string", "examples": ["500ms", "1h 30m", "PT1H30M"]},
     },
 }
@@ -70,6 +89,14 @@ _RESPONSES: Document = {
         "description": "A failure, of the request or of the handler.",
         "headers": {
             "x-restate-error-source": {"schema": {"enum": ["ingress", "invocation"]}},
+        },
+        "content": {_JSON: {"schema": _ERROR}},
+    },
+    "Full": {
+        "description": "Not accepted: as many wait as a limit lets. Send it again later.",
+        "headers": {
+            "retry-after": {"description": "Seconds.", "schema": {"type": "integer"}},
+            "x-restate-error-source": {"schema": {"const": "ingress"}},
         },
         "content": {_JSON: {"schema": _ERROR}},
     },
@@ -133,11 +160,10 @@ class _Operations:
         return paths
 
     def _call(self) -> Document:
-        responses = {"200": self._output(), "default": _ref("responses", "Error")}
-        return {**self._operation("call"), "responses": responses}
+        return {**self._operation("call"), "responses": {"200": self._output(), **_REFUSALS}}
 
     def _send(self) -> Document:
-        responses = {"202": _ref("responses", "Accepted"), "default": _ref("responses", "Error")}
+        responses = {"202": _ref("responses", "Accepted"), **_REFUSALS}
         operation = self._operation("send")
         return {**operation, "parameters": [*self._parameters(), _ref("parameters", "Delay")], "responses": responses}
 
@@ -166,11 +192,15 @@ class _Operations:
         return operation
 
     def _parameters(self) -> list[Document]:
-        parameters = [_ref("parameters", "Key")] if self._keyed else []
-        # A run is made once by its key.
-        return (
-            parameters if self._handler.kind is Kind.WORKFLOW else [*parameters, _ref("parameters", "IdempotencyKey")]
-        )
+        settings = self._handler.settings
+        there = {
+            "Key": self._keyed,
+            "IdempotencyKey": self._handler.kind is not Kind.WORKFLOW,  # a run is made once by its key
+            "LimitKey": settings.limit is not None,
+            "SingletonKey": settings.lines,
+            "Priority": True,
+        }
+        return [_ref("parameters", name) for name, is_there in there.items() if is_there]
 
     def _output(self) -> Document:
         handler = self._handler
@@ -230,6 +260,9 @@ def _unknown(type: type) -> dict[str, Any]:
 
 def _ref(kind: str, name: str) -> Document:
     return {"$ref": f"#/components/{kind}/{name}"}
+
+
+_REFUSALS: Document = {"429": _ref("responses", "Full"), "default": _ref("responses", "Error")}
 
 
 def _description(documentation: str | None) -> Document:

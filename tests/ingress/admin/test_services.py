@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from html.parser import HTMLParser
 
 import httpx
@@ -9,8 +10,10 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from starlette.routing import Route
 
+from durable import Batch, Context, Debounce, Rate, Service, handler
 from durable.ingress.admin import admin
 from durable.ingress.admin.pages import render
+from durable.testing import TestEngine
 from tests.ingress.admin.checks import is_empty, is_refused
 from tests.ingress.admin.services import AdminEngine
 
@@ -26,6 +29,8 @@ NASTY = [
     "\u2028\u202e",
 ]
 TAGS = {"html", "head", "meta", "title", "style", "body", "h1", "h2", "h3", "p", "pre"}
+
+WHAT_BOUNDS = ("limit", "singleton", "debounce", "batch")
 
 
 class Tags(HTMLParser):
@@ -128,6 +133,39 @@ async def test_a_handler_is_described(client: httpx.AsyncClient) -> None:
         "output_json_schema": {"type": "integer"},
         "idempotency_retention": "2d 30m",
         "journal_retention": "0s",
+    }
+
+
+class Bounded(Service, limit="tenant"):
+    @handler(concurrency=3, queue=12, hold=True)
+    async def settle(self, ctx: Context) -> None: ...
+
+    @handler(rate=Rate(4, timedelta(seconds=1)))
+    async def geocode(self, ctx: Context) -> None: ...
+
+    @handler(singleton="skip")
+    async def rebuild(self, ctx: Context) -> None: ...
+
+    @handler(debounce=Debounce(timedelta(seconds=2), longest=timedelta(minutes=1)))
+    async def refresh(self, ctx: Context) -> None: ...
+
+    @handler(batch=Batch(5, within=timedelta(seconds=2)))
+    async def mail(self, ctx: Context, mails: list[str]) -> None: ...
+
+
+async def test_what_bounds_a_handler_is_described() -> None:
+    async with TestEngine(Bounded()) as engine:
+        transport = httpx.ASGITransport(admin(engine))
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            handlers = (await client.get("/services/Bounded")).json()["handlers"]
+
+    said = {each["name"]: {key: each[key] for key in WHAT_BOUNDS if key in each} for each in handlers}
+    assert said == {
+        "settle": {"limit": {"name": "tenant", "concurrency": 3, "queue": 12, "hold": True}},
+        "geocode": {"limit": {"name": "tenant", "rate": {"count": 4, "per": "1s", "burst": 1}}},
+        "rebuild": {"limit": {"name": "tenant"}, "singleton": "skip"},
+        "refresh": {"limit": {"name": "tenant"}, "debounce": {"window": "2s", "longest": "1m"}},
+        "mail": {"limit": {"name": "tenant"}, "batch": {"size": 5, "within": "2s"}},
     }
 
 

@@ -9,6 +9,8 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from durable.batch import Batch
+from durable.batched import BatchHandler
 from durable.core.invocation import Kind
 from durable.handlers import Handler
 from durable.ingress.admin import replies
@@ -18,6 +20,7 @@ from durable.ingress.refusal import Refusal
 from durable.openapi import input_schema, openapi, output_schema
 from durable.retry import RetryPolicy
 from durable.service import AnyService, describe, handlers_of
+from durable.singleton import Debounce
 
 _TYPES = {Kind.EXCLUSIVE: "Exclusive", Kind.SHARED: "Shared", Kind.WORKFLOW: "Workflow"}
 _UNITS = (("d", 86_400_000_000), ("h", 3_600_000_000), ("m", 60_000_000), ("s", 1_000_000), ("ms", 1_000), ("us", 1))
@@ -35,6 +38,31 @@ class _Retry(_Described, frozen=True, kw_only=True):
     on_max_attempts: str
 
 
+class _Rate(_Described, frozen=True, kw_only=True):
+    count: int
+    per: str
+    burst: int
+
+
+class _Limit(_Described, frozen=True, kw_only=True):
+    name: str | None = None
+    """The limit that its limit keys are of."""
+    concurrency: int | None = None
+    rate: _Rate | None = None
+    queue: int | None = None
+    hold: bool = False
+
+
+class _Debounce(_Described, frozen=True, kw_only=True):
+    window: str
+    longest: str | None = None
+
+
+class _Batch(_Described, frozen=True, kw_only=True):
+    size: int
+    within: str
+
+
 class _Handler(_Described, frozen=True, kw_only=True):
     name: str
     ty: str | None = None
@@ -50,6 +78,11 @@ class _Handler(_Described, frozen=True, kw_only=True):
     journal_retention: str
     retry_policy: _Retry | None = None
     """Only if it has one of its own, or of its service."""
+    limit: _Limit | None = None
+    """As its code declares it."""
+    singleton: str | None = None
+    debounce: _Debounce | None = None
+    batch: _Batch | None = None
 
 
 class _Service(_Described, frozen=True, kw_only=True):
@@ -131,6 +164,10 @@ def _handler(handler: Handler[..., object]) -> _Handler:
         workflow_completion_retention=_friendly(handler.retention) if run else None,
         journal_retention=_friendly(handler.journal_retention),
         retry_policy=None if handler.retry is None else _retry(handler.retry),
+        limit=_limit(handler),
+        singleton=handler.settings.singleton,
+        debounce=None if handler.settings.debounce is None else _debounce(handler.settings.debounce),
+        batch=_batch(handler.batch) if isinstance(handler, BatchHandler) else None,
     )
 
 
@@ -151,6 +188,30 @@ def _retry(policy: RetryPolicy) -> _Retry:
         max_interval=_friendly(policy.longest),
         on_max_attempts="Pause" if policy.exhausted == "pause" else "Kill",
     )
+
+
+def _limit(handler: Handler[..., object]) -> _Limit | None:
+    name, bounds = handler.settings.limit, handler.bounds()
+    if bounds is None:
+        return None if name is None else _Limit(name=name)
+    return _Limit(
+        name=name,
+        concurrency=bounds.concurrency,
+        rate=None
+        if (rate := bounds.rate) is None
+        else _Rate(count=rate.count, per=_friendly(rate.per), burst=rate.burst),
+        queue=bounds.queue,
+        hold=bounds.hold,
+    )
+
+
+def _debounce(debounce: Debounce) -> _Debounce:
+    longest = None if debounce.longest is None else _friendly(debounce.longest)
+    return _Debounce(window=_friendly(debounce.window), longest=longest)
+
+
+def _batch(batch: Batch) -> _Batch:
+    return _Batch(size=batch.size, within=_friendly(batch.within))
 
 
 def _friendly(duration: timedelta) -> str:
