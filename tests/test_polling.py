@@ -170,6 +170,7 @@ async def test_a_poll_is_four_entries() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({}, r"ctx\.wait_until\(\) needs the time between two checks; write every=timedelta"),
         ({"every": 5}, "every is a timedelta, got 5"),
         ({"every": timedelta(0)}, "every must be longer than nothing"),
         ({"every": SECOND, "backoff": 0.5}, "backoff is a number of at least 1, got 0.5"),

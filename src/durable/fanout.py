@@ -196,7 +196,14 @@ class Steps:
 def _ordered(inputs: Iterable[Any]) -> list[Any]:
     if _unordered(inputs):
         raise TypeError("a map was given a set, whose order a replay would not find again; write sorted(...)")
+    if not _many(inputs):
+        raise TypeError(f"a map is over many inputs, got {refused(inputs)}; write a list, also of one: [...]")
     return list(inputs)
+
+
+def _many(inputs: object) -> bool:
+    """A text can be iterated over, but nobody means its letters."""
+    return isinstance(inputs, Iterable) and not isinstance(inputs, str | bytes | bytearray)
 
 
 def _unordered(inputs: object) -> bool:

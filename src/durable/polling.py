@@ -51,7 +51,7 @@ class Polling(Verbs):
         check: Callable[[*Args], object],
         /,
         *args: *Args,
-        every: timedelta,
+        every: timedelta | None = None,
         backoff: float = 1.0,
         longest: timedelta = timedelta(hours=1),
         timeout: timedelta | None = None,
@@ -62,6 +62,8 @@ class Polling(Verbs):
         ``backoff`` times as long as before, up to ``longest``. ``timeout`` counts from the first attempt that came
         here; what still runs then is left, as by ``or_timeout``. A check and a sleep are four entries in the journal.
         """
+        if every is None:  # Python would name this class, which nobody knows
+            raise TypeError("ctx.wait_until() needs the time between two checks; write every=timedelta(seconds=5)")
         check_duration(every, "every")
         check_duration(longest, "longest")
         if not every:

@@ -164,6 +164,8 @@ class Schedules:
 
     async def backfill(self, id: str, start: datetime, end: datetime, /) -> ScheduleInfo:
         """Run all times from ``start`` on and before ``end``, one after the other, but for those whose run is known."""
+        _check_moment(start, "start")
+        _check_moment(end, "end")
         return await self.door.backfill(id, start, end)
 
     async def give_up(self, id: str, /) -> ScheduleInfo:
@@ -205,6 +207,13 @@ def _definition(
         limit_key=outgoing.limit_key,
         priority=outgoing.priority,
     )
+
+
+def _check_moment(given: object, name: str) -> None:
+    if not isinstance(given, datetime):
+        raise TypeError(
+            f"the {name} of a backfill is a datetime, got {given!r}; write datetime(2026, 1, 31, tzinfo=UTC)"
+        )
 
 
 def check_timetable(given: object) -> None:

@@ -259,6 +259,19 @@ async def test_a_backfill_of_what_has_not_come_is_refused() -> None:
             await engine.schedules.backfill("hourly", NEW_YEAR, NEW_YEAR + HOUR)
 
 
+async def test_a_backfill_is_from_a_datetime_to_a_datetime() -> None:
+    text: Any = "2026-01-01"
+    async with TestEngine(Reports()) as engine:
+        await engine.schedules.create("hourly", HOURLY, Reports.build, "eu")
+
+        with pytest.raises(
+            TypeError, match=r"the start of a backfill is a datetime, got '2026-01-01'; write datetime\("
+        ):
+            await engine.schedules.backfill("hourly", text, NEW_YEAR)
+        with pytest.raises(TypeError, match="the end of a backfill is a datetime"):
+            await engine.schedules.backfill("hourly", NEW_YEAR - HOUR, text)
+
+
 async def test_jitter_makes_it_late_by_the_same_each_time() -> None:
     async def starts() -> list[int]:
         async with TestEngine(Reports()) as engine:
