@@ -49,17 +49,20 @@ def comparable(entries: list[Entry]) -> list[str]:
     return [str(entry) for entry in entries if not isinstance(entry, Completed | Now)]
 
 
+async def finished(program: list[str]) -> tuple[Invocation, list[Entry], object]:
+    """The row of a program that was done, its journal and its output."""
+    async with TestEngine(Interpreter(World())) as engine:
+        sent = await engine.send(Interpreter.work, "k", program)
+        await engine.skip(timedelta(minutes=10))
+        [row] = engine.disk.invocations.values()
+        return row, journal(engine.disk, row.n), plain(await sent.result())
+
+
 @settings(max_examples=examples(60), deadline=None)
 @given(st.lists(commands, min_size=1, max_size=6))
 def test_every_prefix_replays_to_the_same(program: list[str]) -> None:
     async def check() -> None:
-        async with TestEngine(Interpreter(World())) as engine:
-            sent = await engine.send(Interpreter.work, "k", program)
-            await engine.skip(timedelta(minutes=10))
-            expected = plain(await sent.result())
-            [row] = engine.disk.invocations.values()
-            whole = journal(engine.disk, row.n)
-
+        row, whole, expected = await finished(program)
         for length in range(len(whole) + 1):
             await check_prefix(row, whole, length, expected)
 

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from durable import mapper
 from durable.core.ids import write_invocation
 from durable.core.invocation import Status
+from durable.store.memory import MemoryDisk
 from tests.simulation.audit import audit
 from tests.simulation.client import Customer
 from tests.simulation.host import Host
@@ -41,6 +42,8 @@ class Report(NamedTuple):
     """A hash over everything that happened."""
     lines: list[str]
     counts: Counter[str]
+    disk: MemoryDisk
+    """What is left at the end."""
 
 
 MEMORY = Path("/dev/shm")  # where there is one, files need no disk
@@ -104,7 +107,8 @@ async def _simulate(world: World) -> Report:
 
 
 def _report(world: World) -> Report:
-    return Report([*world.violations], world.trace.hexdigest(), [*world.lines], world.counts)
+    lines = [*world.lines]
+    return Report([*world.violations], world.trace.hexdigest(), lines, world.counts, world.disk)
 
 
 async def _all_of(tasks: list[asyncio.Task[None]]) -> None:
