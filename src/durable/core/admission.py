@@ -43,7 +43,7 @@ class Admission:
         lane = self.lane_of(invocation.request, mode)
         if self.would_wait(lane, now_ms):
             return lane
-        lane.take()
+        self.turns.enter(lane)
         self._occupy(invocation.id, lane, now_ms)
         return None
 
@@ -149,7 +149,8 @@ class Admission:
             eager = lane.eager
             blocker = lane.find_blocker(now_ms) if eager else None
             if blocker is not None:
-                lane.bounced += came_from is not None and came_from is not blocker
+                between = came_from is not None and came_from is not blocker and lane.was_overtaken(came_from)
+                lane.bounced += between and lane.was_overtaken(blocker)
                 turns.block(lane, blocker, now_ms)
             elif eager:
                 turns.reserve(lane)
@@ -178,11 +179,7 @@ class Admission:
 
     def _untake(self, lane: Lane) -> None:
         lane.picked -= 1
-        for meter in lane.rated:
-            meter.picked -= 1
-            meter.rings = False
-        for meter in lane.meters:
-            self.turns.give_back(meter)
+        self.turns.untake(lane.meters, lane.rated)
 
     def is_wanted(self, id: InvocationId) -> bool:
         """Whether somebody waits for a slot that this one has, and would not keep while it waits."""

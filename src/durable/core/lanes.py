@@ -93,6 +93,8 @@ class Meter:
 
     __slots__ = (
         "backlog",
+        "claimant",
+        "claimed",
         "going_on",
         "limit",
         "most",
@@ -102,6 +104,7 @@ class Meter:
         "picked",
         "queued",
         "rings",
+        "served",
         "starting",
         "used",
     )
@@ -112,6 +115,8 @@ class Meter:
         self.most = inf if limit.concurrency is None else limit.concurrency
         self.used = 0
         """Slots that are taken."""
+        self.claimed = 0
+        """How many of them by nobody yet: they are kept for one that waits for something else, too."""
         self.backlog = 0
         """How many wait for their start."""
         self.picked = 0
@@ -126,6 +131,10 @@ class Meter:
         """How many lanes that wait for nothing but their turn count for it, too."""
         self.rings = False
         """Whether the rate lets none start for now, and somebody will look again when it does."""
+        self.claimant: Lane | None = None
+        """Who has the next start, and keeps what it has claimed until then: one at a time, so that little is idle."""
+        self.served = 0.0
+        """The latest turn of those that it let in."""
 
     @property
     def full(self) -> bool:
@@ -136,7 +145,8 @@ class Meter:
 
     def blocks_before(self, mode: Mode) -> bool:
         """Whether there are lanes that wait for it whose turn comes before that of a newcomer."""
-        return bool(self.going_on or (self.starting and (mode is Mode.START or not self.rings)))
+        starting = self.starting or self.claimant is not None
+        return bool(self.going_on or (starting and (mode is Mode.START or not self.rings)))
 
     def opens_ms(self, now_ms: int) -> float:
         """From when on the rate lets another one start, if those that are about to start do so now."""
@@ -216,9 +226,9 @@ class Lane:
         self.key, self.text = key, key.write()
         self.set_meters(meters)
         self.claims = 0
-        """At how many of them, from the first, one is taken for the next."""
+        """How much of what it needs is taken for its next one: slots in their order, then starts."""
         self.bounced = 0
-        """How often it was sent from one full meter to another since one was let in."""
+        """How often it was sent from one meter to another, and overtaken at both, since one was let in."""
         self.line = Window[int](PAGE)
         """Numbers and ids, also of some that have left."""
         self.waiting = 0
@@ -240,8 +250,9 @@ class Lane:
         self.meters = sorted(meters, key=lambda meter: meter.order)
         """Where each of them takes a slot."""
         starts = self.key.mode is Mode.START
-        self.rated = [meter for meter in self.meters if starts and meter.limit.rate is not None]
-        """Those that count its starts."""
+        rated = [(rate, meter) for meter in self.meters if starts and (rate := meter.limit.rate) is not None]
+        self.rated = [meter for _, meter in sorted(rated, key=lambda each: (-each[0].apart_ms, each[1].path))]
+        """Those that count its starts, the slowest first: what it claims there is idle until the next one lets it."""
 
     @property
     def eager(self) -> bool:
@@ -264,28 +275,48 @@ class Lane:
         for meter in self.meters[self.claims :]:
             if meter.full:
                 return meter
-        for meter in self.rated:
+        for meter in self.rated[self.claimed_starts :]:
             if meter.opens_ms(now_ms) > now_ms:
                 return meter
         return None
 
+    @property
+    def claimed_starts(self) -> int:
+        return max(0, self.claims - len(self.meters))
+
     def take(self) -> None:
         """A slot at each meter, for one of them."""
+        for meter in self.meters[: self.claims]:
+            meter.claimed -= 1
         for meter in self.meters[self.claims :]:
             meter.used += 1
-        for meter in self.rated:
+        for meter in self.rated[self.claimed_starts :]:
             meter.picked += 1
+        for meter in self.meters:
+            meter.served = max(meter.served, self.tag)
         self.claims = self.bounced = 0
 
     def start(self, now_ms: int) -> None:
         for meter in self.rated:
             meter.start(now_ms)
 
-    def claim(self) -> None:
+    def claim(self, now_ms: int) -> None:
         """Take what is free for the next one, up to where it is blocked: what it needs may never be free at once."""
-        while self.claims < len(self.meters) and not self.meters[self.claims].full:
-            self.meters[self.claims].used += 1
+        for meter in self.meters[self.claims :]:
+            if meter.full:
+                return
+            meter.used += 1
+            meter.claimed += 1
             self.claims += 1
+        for meter in self.rated[self.claimed_starts :]:
+            if meter.opens_ms(now_ms) > now_ms:
+                return
+            meter.picked += 1
+            self.claims += 1
+
+    def was_overtaken(self, meter: Meter) -> bool:
+        """Whether a later turn came before its own; if none did, the meter is why it waits, and nothing else."""
+        return meter.served > self.tag
 
     def add_backlog(self, by: int) -> None:
         """So many more wait for their start."""

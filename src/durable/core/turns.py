@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import heapq
 import math
+from collections.abc import Iterable
 from itertools import count
 
 from durable.core.lanes import Lane, Meter
 
 PATIENCE = 8
-"""How often a lane is sent from one meter to another before it claims what is free on its way."""
+"""How often a lane is sent from one meter to another, overtaken at both, before it claims what is free on its way."""
 
 
 class Turns:
@@ -47,10 +48,19 @@ class Turns:
         self._open, self._bells = [], []
 
     def place(self, lane: Lane) -> None:
-        """Its next one's turn comes after all that went before, the sooner the higher its priority."""
         if not lane.placed and lane.eager:
-            lane.tag = max(lane.tag, self._now) + lane.stride
+            self._take_turn(lane)
             self.open(lane)
+
+    def enter(self, lane: Lane) -> None:
+        """One of it takes its slots, and need not wait. Whoever does has been overtaken."""
+        self._take_turn(lane)
+        self._now = lane.tag
+        lane.take()
+
+    def _take_turn(self, lane: Lane) -> None:
+        """Its next one's turn comes after all that went before, the sooner the higher its priority."""
+        lane.tag = max(lane.tag, self._now) + lane.stride
 
     def open(self, lane: Lane) -> None:
         """In the turn that it has."""
@@ -79,19 +89,46 @@ class Turns:
     def block(self, lane: Lane, meter: Meter, now_ms: int) -> None:
         """Until the meter has room."""
         lane.placed, lane.last_blocker = True, meter
-        if not meter.full or meter in lane.meters[: lane.claims]:
-            self.unclaim(lane)  # a rate may take hours, and what is claimed blocks by its rate only
-        elif lane.bounced > PATIENCE:
-            lane.claim()
-        heapq.heappush(meter.heap(lane.key.mode), (lane.tag, next(self._numbers), lane))
-        self._contended = self._contended or meter.full
-        if not meter.full and not meter.rings:
+        if not meter.full or meter in lane.meters[: lane.claims]:  # what is claimed blocks by its rate only
+            return self._await_start(lane, meter, now_ms)
+        self._contended = True
+        if lane.bounced > PATIENCE:
+            lane.claim(now_ms)
+        return self._line_up(lane, meter)
+
+    def _await_start(self, lane: Lane, meter: Meter, now_ms: int) -> None:
+        if not meter.rings:
             meter.rings = True
             heapq.heappush(self._bells, (meter.opens_ms(now_ms), next(self._numbers), meter))
+        other = meter.claimant
+        if lane.bounced <= PATIENCE or (other is not None and other.tag <= lane.tag):
+            return self._give_up(lane, meter)
+        lane.claim(now_ms)
+        meter.claimant = lane
+        if other is not None:
+            self._give_up(other, meter)
+        return None
+
+    def _give_up(self, lane: Lane, meter: Meter) -> None:
+        self.unclaim(lane)
+        self._line_up(lane, meter)
+
+    def _line_up(self, lane: Lane, meter: Meter) -> None:
+        heapq.heappush(meter.heap(lane.key.mode), (lane.tag, next(self._numbers), lane))
 
     def unclaim(self, lane: Lane) -> None:
-        claimed, lane.claims = lane.meters[: lane.claims], 0
-        for meter in claimed:
+        slots, starts = lane.meters[: lane.claims], lane.rated[: lane.claimed_starts]
+        lane.claims = 0
+        for meter in slots:
+            meter.claimed -= 1
+        self.untake(slots, starts)
+
+    def untake(self, slots: Iterable[Meter], starts: Iterable[Meter]) -> None:
+        """They are free again. Starts are those of meters whose slots are taken, too."""
+        for meter in starts:
+            meter.picked -= 1
+            meter.rings = False
+        for meter in slots:
             self.give_back(meter)
 
     def give_back(self, meter: Meter) -> None:
@@ -100,6 +137,9 @@ class Turns:
         self.open_next(meter)
 
     def open_next(self, meter: Meter) -> None:
+        if meter.claimant is not None and not meter.rings:
+            claimant, meter.claimant = meter.claimant, None
+            return self.open(claimant)  # also if all slots are taken: one of them is its own
         if not (meter.going_on or meter.starting):
             return
         if meter.full:
