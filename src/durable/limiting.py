@@ -20,7 +20,7 @@ class Usage(msgspec.Struct, frozen=True):
     limit: Limit
     """The one that counts for the path."""
     running: int
-    """Slots that are taken."""
+    """Slots that are taken, also those that are set aside for one that waits for another limit, too."""
     waiting: int
     """How many wait for their start."""
     next_start: datetime | None

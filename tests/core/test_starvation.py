@@ -20,6 +20,7 @@ from durable.core.lanes import Lane, LaneKey, Mode
 from durable.core.ledger import Ledger, Resident, Start
 from durable.core.outcome import Success
 from durable.core.turns import PATIENCE
+from durable.core.waits import why
 from durable.flow import Limit, LimitSet, Rate
 from tests.core.bench import NOW, id_of
 from tests.examples import examples
@@ -208,6 +209,35 @@ def test_of_those_that_wait_for_one_rate_only_the_first_keeps_a_slot() -> None:
     assert [floods.lane(flood).claims for flood in (calm, urgent, last)] == [0, 2, 0]
     floods.run(1000)
     assert [each.invocation.status for each in sent] == [Status.READY, Status.COMPLETED, Status.READY]
+
+
+def test_no_slot_is_set_aside_while_a_person_has_stopped_the_other_limit() -> None:
+    stopped, tenant = Limit("handler/S/h", concurrency=0), Limit("limit/acme", concurrency=1)
+    both, other = Flood("S", "h", "acme", takes_ms=130), Flood("S", "g", "acme", takes_ms=100)
+    floods = Floods([tenant, Limit("handler/S/h", concurrency=1)], [other, Flood("S", "h", takes_ms=130), both])
+    floods.run(450)
+    floods.lane(both).bounced = PATIENCE + 1
+    while not floods.lane(both).claims:
+        floods.run(10)
+    assert "handler/S/h lets 1 run at once, and 1 do" in why_of(floods, both)
+    assert "limit/acme" not in why_of(floods, both)
+    aside = "limit/acme lets 1 run at once, and 0 do, 1 set aside for who waits for another limit, too"
+    assert aside in why_of(floods, other)
+
+    floods.ledger.admission.replace(
+        LimitSet([tenant, stopped]), [each.invocation for each in floods.running], floods.now
+    )
+    before = floods.served[other]
+    floods.lane(both).bounced = PATIENCE + 1
+    floods.run(10_000)
+
+    assert floods.served[other] - before > 90
+
+
+def why_of(floods: Floods, flood: Flood) -> str:
+    lane = floods.lane(flood).text
+    first = next(each.invocation.id for each in floods.ledger.invocations.values() if each.invocation.lane == lane)
+    return str(why(floods.ledger, first, floods.now))
 
 
 SERVICES, HANDLERS = st.sampled_from("AB"), st.sampled_from("xy")

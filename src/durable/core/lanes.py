@@ -188,10 +188,16 @@ class Meter:
     def __str__(self) -> str:
         limit = self.limit
         if self.full:
-            return f"{self.name} lets {limit.concurrency} run at once, and {self.used} do{self._rule}"
-        if limit.rate is not None:
-            return f"{self.name} lets {limit.rate.count} start in {limit.rate.per}{self._rule}"
-        return f"{self.name} has room{self._rule}"
+            aside = f", {self.claimed} set aside for who waits for another limit, too" if self.claimed else ""
+            running = self.used - self.claimed
+            return f"{self.name} lets {limit.concurrency} run at once, and {running} do{aside}{self._rule}"
+        return self.start_rule if limit.rate is not None else f"{self.name} has room{self._rule}"
+
+    @property
+    def start_rule(self) -> str:
+        rate = self.limit.rate
+        assert rate is not None
+        return f"{self.name} lets {rate.count} start in {rate.per}{self._rule}"
 
     @property
     def order(self) -> tuple[bool, int, Path]:

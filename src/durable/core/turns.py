@@ -92,7 +92,9 @@ class Turns:
         if not meter.full or meter in lane.meters[: lane.claims]:  # what is claimed blocks by its rate only
             return self._await_start(lane, meter, now_ms)
         self._contended = True
-        if lane.bounced > PATIENCE:
+        if meter.most == 0:
+            self.unclaim(lane)  # a person stopped it, and nobody knows for how long
+        elif lane.bounced > PATIENCE:
             lane.claim(now_ms)
         return self._line_up(lane, meter)
 

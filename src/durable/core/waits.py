@@ -194,12 +194,13 @@ def _limited(ledger: Ledger, invocation: Invocation, now_ms: int) -> Iterator[Re
     key = LaneKey.read(invocation.lane)
     lane = ledger.admission.lanes.get(key)
     meters = () if lane is None else lane.meters
-    for meter in meters:
-        if meter.full:
+    for number, meter in enumerate(meters):
+        claimed = lane is not None and number < lane.claims  # of its own
+        if meter.full and not claimed:
             yield Reason(str(meter))
         elif key.mode is Mode.START and meter.opens_ms(now_ms) > now_ms:
-            yield Reason(str(meter), math.ceil(meter.opens_ms(now_ms)))
-        elif meter.blocks_before(key.mode):
+            yield Reason(meter.start_rule, math.ceil(meter.opens_ms(now_ms)))
+        elif meter.blocks_before(key.mode) and not claimed:
             yield Reason(f"others wait for {meter.name} too, and their turn is before its own")
     yield Reason(f"{0 if lane is None else lane.waiting} wait with the same limits, itself among them")
 
