@@ -199,7 +199,7 @@ class _Running:
             self.invoker = Invoker(self.kernel, runnables(served), self._chance, options)
             self.invoker.entropy = entropy
             self.timekeeper = Timekeeper(self.kernel)
-            self.gatekeeper = Gatekeeper(self.kernel, declared, lambda: self.invoker.attempts, self.invoker.suspend)
+            self.gatekeeper = Gatekeeper(self.kernel, declared, self.invoker.suspend)
             self.kernel.on_room = self.gatekeeper.arm
             self.outside = Outside(self.kernel, self.invoker.new_id, shown(self._bound), version=options.version)
             self.kernel.on_start, self.kernel.on_wake = self.invoker.start, self.invoker.wake

@@ -27,6 +27,7 @@ from durable.retry import RetryPolicy
 from tests.core.bench import NOW, id_of
 from tests.examples import examples
 
+DAILY = Rate(1, timedelta(days=1))
 DIRECTORY = {
     ("Mail", "send"): Rule(Kind.SERVICE, 1000, limit="tenant"),
     ("Mail", "sort"): Rule(Kind.SERVICE, 1000),
@@ -763,6 +764,63 @@ def test_a_slot_is_wanted_by_who_waits_unless_it_is_held_while_its_owner_does(ho
 
     assert ledger.admission.is_wanted(owner.invocation.id) is not hold
     assert not ledger.admission.is_wanted(waiting.invocation.id)  # it has none
+
+
+def test_who_rests_is_asked_for_the_slots_that_others_wait_for_and_nobody_else_is() -> None:
+    ledger = a_ledger(
+        Limit("limit/tenant/*", concurrency=2),
+        Limit("service/Cart", concurrency=1),
+        Limit("handler/Mail/sort", rate=DAILY),
+    )
+    admission = ledger.admission
+    first, second, other = (send(ledger, tenant) for tenant in ("a", "a", "b"))
+    free, cart = accept(ledger, Target("Mail", "sort")), accept(ledger, Target("Cart", "show", "x"))
+    for each in (other, free, cart, first, second):
+        admission.rest(each.invocation.id)
+    assert list(admission.wanted()) == []
+
+    send(ledger, "a")
+    let_in(ledger)
+    assert [*admission.wanted()] == [first.invocation.id, second.invocation.id]
+    assert [*admission.wanted()] == []  # once
+
+    send(ledger, "a")
+    let_in(ledger)
+    for id in admission.wanted():
+        lifecycle.suspend(ledger, ledger.invocations[id], NOW)
+        admission.stir(id)
+        assert id == first.invocation.id  # one slot is enough to go on with
+
+    admission.stir(second.invocation.id)
+    let_in(ledger)
+    assert list(admission.wanted()) == []
+
+
+def test_who_rested_before_there_was_a_limit_is_asked() -> None:
+    ledger = a_ledger()
+    rests = send(ledger, "a")
+    ledger.admission.rest(rests.invocation.id)
+    ledger.admission.replace(LimitSet([Limit("service/Mail", concurrency=1)]), [rests.invocation], NOW)
+
+    send(ledger, "a")
+    let_in(ledger)
+
+    assert list(ledger.admission.wanted()) == [rests.invocation.id]
+
+
+def test_who_begins_to_rest_before_a_free_slot_is_taken_is_asked_for_its_own() -> None:
+    ledger = a_ledger(Limit("engine", concurrency=2))
+    ends, rests = send(ledger, "a"), send(ledger, "a")
+    send(ledger, "b"), send(ledger, "c")
+    let_in(ledger)
+    assert list(ledger.admission.wanted()) == []
+
+    complete(ledger, ends)
+    ledger.admission.rest(rests.invocation.id)
+    assert not ledger.admission.is_wanted(rests.invocation.id)  # one is free, and on its way to the first that waits
+    let_in(ledger)
+
+    assert list(ledger.admission.wanted()) == [rests.invocation.id]
 
 
 PATTERNS = [

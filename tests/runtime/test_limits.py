@@ -140,6 +140,38 @@ async def test_calls_under_one_limit_do_not_wait_for_each_other_for_ever() -> No
         assert await engine.call(Work.nest, 5) == 5
 
 
+class Knot(Service):
+    @handler
+    async def end(self, ctx: Context) -> None:
+        await gate.wait()
+
+    @handler
+    async def rest(self, ctx: Context) -> None:
+        await gate.wait()
+        await ctx.sleep(3600 * SECOND)
+
+    @handler
+    async def busy(self, ctx: Context) -> None:
+        await asyncio.Event().wait()
+
+    @handler
+    async def last(self, ctx: Context) -> None: ...
+
+
+async def test_who_begins_to_wait_while_a_free_slot_is_being_taken_gives_its_own_away() -> None:
+    options = Options(limits=(Limit("engine", concurrency=2),), inactivity=3600 * SECOND, strict=False)
+    async with asyncio.timeout(10), TestEngine(Knot(), options=options) as engine:
+        await engine.send(Knot.end)
+        rests = await engine.send(Knot.rest)
+        await engine.send(Knot.busy)
+        last = await engine.send(Knot.last)
+
+        gate.set()
+        await last.result()
+
+        assert await rests.status() == "suspended"
+
+
 @pytest.mark.parametrize(
     ("pattern", "said"),
     [

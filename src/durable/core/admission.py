@@ -30,6 +30,8 @@ class Admission:
         self.meters: dict[Path, Meter] = {}
         self.lanes: dict[LaneKey, Lane] = {}
         self.slots: dict[InvocationId, Slots] = {}
+        self._resting: dict[InvocationId, None] = {}
+        """Who runs and only waits, with slots or without."""
         self.turns = Turns()
         self._room = ROOM
 
@@ -90,6 +92,8 @@ class Admission:
         for meter in meters:
             meter.used += 1
         self.slots[id] = Slots(lane.key, tuple(meters))
+        if id in self._resting:
+            self.rest(id)
 
     # -- changes of status, as the ledger sees them
 
@@ -135,6 +139,7 @@ class Admission:
         if kept:
             self.slots[id] = Slots(had.key, kept)
         for meter in had.meters:
+            meter.resting.pop(id, None)
             if meter not in kept:
                 self.turns.give_back(meter)
 
@@ -181,12 +186,37 @@ class Admission:
         lane.picked -= 1
         self.turns.untake(lane.meters, lane.rated)
 
+    # -- those that run, and only wait
+
+    def rest(self, id: InvocationId) -> None:
+        """From now on it only waits, and somebody may want its slots."""
+        self._resting[id] = None
+        for meter in self._meters_of(id):
+            if not meter.limit.hold:
+                meter.resting[id] = None
+
+    def stir(self, id: InvocationId) -> None:
+        """It does not any more."""
+        if id in self._resting:
+            del self._resting[id]
+            for meter in self._meters_of(id):
+                meter.resting.pop(id, None)
+
     def is_wanted(self, id: InvocationId) -> bool:
         """Whether somebody waits for a slot that this one has, and would not keep while it waits."""
+        return any(meter.wanted for meter in self._meters_of(id))
+
+    def wanted(self) -> Iterator[InvocationId]:
+        """Who rests on what others were held back by, since somebody asked: one by one, until nobody waits for it."""
+        for meter in self.turns.take_contended():
+            for id in tuple(meter.resting) if meter.wanted else ():
+                if not meter.wanted:
+                    break
+                yield id
+
+    def _meters_of(self, id: InvocationId) -> tuple[Meter, ...]:
         has = self.slots.get(id)
-        return has is not None and any(
-            meter.full and not meter.limit.hold and meter.blocks_before(Mode.RESUME) for meter in has.meters
-        )
+        return () if has is None else has.meters
 
     def _occupy(self, id: InvocationId, lane: Lane, now_ms: int) -> None:
         lane.start(now_ms)

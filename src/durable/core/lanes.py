@@ -10,6 +10,7 @@ from typing import NamedTuple
 from zlib import crc32
 
 from durable.core.entries import Target
+from durable.core.ids import InvocationId
 from durable.core.invocation import Kind, Request
 from durable.core.window import Window
 from durable.flow import Limit, Path, Rate
@@ -103,6 +104,7 @@ class Meter:
         "path",
         "picked",
         "queued",
+        "resting",
         "rings",
         "served",
         "starting",
@@ -117,6 +119,8 @@ class Meter:
         """Slots that are taken."""
         self.claimed = 0
         """How many of them by nobody yet: they are kept for one that waits for something else, too."""
+        self.resting: dict[InvocationId, None] = {}
+        """Who has a slot and only waits, the longest first; nobody, if it keeps its slot while it does."""
         self.backlog = 0
         """How many wait for their start."""
         self.picked = 0
@@ -139,6 +143,11 @@ class Meter:
     @property
     def full(self) -> bool:
         return self.used >= self.most
+
+    @property
+    def wanted(self) -> bool:
+        """Whether somebody waits for a slot that is taken, and that its owner would not keep while it waits."""
+        return self.full and not self.limit.hold and self.blocks_before(Mode.RESUME)
 
     def heap(self, mode: Mode) -> list[tuple[float, int, Lane]]:
         return self.starting if mode is Mode.START else self.going_on

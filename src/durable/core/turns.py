@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable
 from itertools import count
 
-from durable.core.lanes import Lane, Meter
+from durable.core.lanes import Lane, Meter, Mode
 
 PATIENCE = 8
 """How often a lane is sent from one meter to another, overtaken at both, before it claims what is free on its way."""
@@ -19,7 +19,7 @@ class Turns:
     def __init__(self) -> None:
         self.changed = False
         """Whether somebody may be let in, since somebody looked."""
-        self._contended = False
+        self._contended: dict[Meter, None] = {}
         self._open: list[tuple[float, int, Lane]] = []
         self._bells: list[tuple[float, int, Meter]] = []
         self._numbers = count()  # what is equal in a heap comes in order
@@ -38,14 +38,14 @@ class Turns:
         """Somebody does, who will let in all that may be."""
         self.changed = False
 
-    def take_contended(self) -> bool:
-        """Whether somebody was held back by slots that are taken, since somebody asked."""
-        contended, self._contended = self._contended, False
+    def take_contended(self) -> Iterable[Meter]:
+        """Where somebody was held back by slots that are taken, since somebody asked."""
+        contended, self._contended = self._contended, {}
         return contended
 
     def clear(self) -> None:
         """Other meters hold from now on."""
-        self._open, self._bells = [], []
+        self._open, self._bells, self._contended = [], [], {}
 
     def place(self, lane: Lane) -> None:
         if not lane.placed and lane.eager:
@@ -91,7 +91,7 @@ class Turns:
         lane.placed, lane.last_blocker = True, meter
         if not meter.full or meter in lane.meters[: lane.claims]:  # what is claimed blocks by its rate only
             return self._await_start(lane, meter, now_ms)
-        self._contended = True
+        self._contended[meter] = None
         if meter.most == 0:
             self.unclaim(lane)  # a person stopped it, and nobody knows for how long
         elif lane.bounced > PATIENCE:
@@ -145,8 +145,9 @@ class Turns:
         if not (meter.going_on or meter.starting):
             return
         if meter.full:
-            # Whom the rate held back, only slots do now: it was nobody's to ask for them before.
-            self._contended = self._contended or (meter.limit.rate is not None and bool(meter.starting))
+            # They were asked for when somebody was blocked, but perhaps nobody rested then, or the rate held it back.
+            if meter.blocks_before(Mode.RESUME):
+                self._contended[meter] = None
             return
         heaps = [meter.going_on] if meter.rings else [meter.going_on, meter.starting]
         first = min((heap for heap in heaps if heap), default=None)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
 
 from durable.core import lifecycle
 from durable.core.ids import InvocationId
@@ -21,22 +20,14 @@ PAGE = 25
 """How many are let in with one decision."""
 
 
-class Waiting(Protocol):
-    """An attempt, as far as it matters whether it only waits."""
-
-    @property
-    def waiting(self) -> bool: ...
-
-
 class Gatekeeper:
     def __init__(
         self,
         kernel: Kernel,
         declared: Sequence[Limit],
-        attempts: Callable[[], Mapping[InvocationId, Waiting]],
         suspend: Callable[[InvocationId], None],
     ) -> None:
-        self._kernel, self._attempts, self._suspend = kernel, attempts, suspend
+        self._kernel, self._suspend = kernel, suspend
         self._declared = {limit.pattern: limit for limit in declared}
         self._stored: dict[str, Limit] = {}
         self._rings_ms: int | None = None
@@ -169,11 +160,8 @@ class Gatekeeper:
 
     def _free_slots(self) -> None:
         """Who only waits gives its slot to who could run."""
-        admission = self._kernel.ledger.admission
-        if admission.turns.take_contended():
-            for id, attempt in list(self._attempts().items()):
-                if attempt.waiting and admission.is_wanted(id):
-                    self._suspend(id)
+        for id in self._kernel.ledger.admission.wanted():
+            self._suspend(id)
 
     def _prune(self) -> None:
         kernel = self._kernel

@@ -65,7 +65,7 @@ class Invoker:
         """Of new ids."""
         self.directory, self.secret = kernel.ledger.directory, kernel.secret
         self.attempts: dict[InvocationId, Attempt] = {}
-        self._parking = Parking(kernel.clock, options.inactivity, options.parked, self.suspend)
+        self._parking = Parking(kernel, options.inactivity, options.parked, self.suspend)
         self._make_attempt = Strict() if options.strict else Attempt
         self._unended: dict[InvocationId, set[asyncio.Task[None]]] = {}
         """Steps that have begun and whose attempts are over."""

@@ -6,26 +6,30 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from durable.core.ids import InvocationId
-from durable.runtime.clock import Alarm, Clock
+from durable.runtime.clock import Alarm
+from durable.runtime.kernel import Kernel
 
 
 class Parking:
     def __init__(
-        self, clock: Clock, inactivity: timedelta, places: int, suspend: Callable[[InvocationId], None]
+        self, kernel: Kernel, inactivity: timedelta, places: int, suspend: Callable[[InvocationId], None]
     ) -> None:
-        self._clock, self._places, self._suspend = clock, places, suspend
+        self._clock, self._places, self._suspend = kernel.clock, places, suspend
+        self._admission = kernel.ledger.admission
         self._inactivity_ms = round(inactivity.total_seconds() * 1000)
         self._since_ms: dict[InvocationId, int] = {}
         self._alarm: Alarm | None = None
 
     def enter(self, id: InvocationId) -> None:
         self._since_ms[id] = self._clock.now_ms()
+        self._admission.rest(id)
         if len(self._since_ms) > self._places:
             self._evict(next(iter(self._since_ms)))
         self._arm()
 
     def leave(self, id: InvocationId) -> None:
         self._since_ms.pop(id, None)
+        self._admission.stir(id)
 
     def close(self) -> None:
         self._since_ms.clear()
