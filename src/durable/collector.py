@@ -147,7 +147,8 @@ def beside(
         (handler.queue, JOIN): (collect, Join(handler)),
         (handler.queue, CLOSE): (collect, Close()),
         (handler.queue, GATHER): (gather, Gather(handler)),
-        (handler.service, handler.run_name): (rule._replace(kind=handler.run_kind), Run(handler, owner)),
+        # Its calls count for the named limit; if it did, too, those could hold all slots that it waits for.
+        (handler.service, handler.run_name): (rule._replace(kind=handler.run_kind, limit=None), Run(handler, owner)),
     }
 
 

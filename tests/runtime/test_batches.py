@@ -7,11 +7,18 @@ from datetime import timedelta
 
 import pytest
 
-from durable import Context, Options, Service, handler
+from durable import Batch, Context, Limit, Options, Service, handler
 from durable.core.ids import write_invocation
 from durable.testing import TestEngine, crash_everywhere, replay_check
 from durable.testing.scenario import Scene
 from tests.runtime.batches import SECOND, Account, Mailer, answer, begin
+
+
+class Pooled(Service, limit="tenant"):
+    @handler(batch=Batch(3, within=SECOND))
+    async def send(self, ctx: Context, mails: list[str]) -> list[int]:
+        return [len(mail) for mail in mails]
+
 
 SUSPENDING = Options(inactivity=timedelta(0))
 both = pytest.mark.parametrize("options", [None, SUSPENDING], ids=["resident", "suspending"])
@@ -24,6 +31,15 @@ async def test_a_full_batch_runs_at_once_and_each_caller_gets_its_result(options
 
         assert results == [1, 2, 3]
         assert mailer.given == [["x", "xx", "xxx"]]
+
+
+async def test_a_batch_needs_no_slot_of_the_named_limit_that_its_calls_hold() -> None:
+    options = Options(limits=(Limit("limit/tenant", concurrency=2, hold=True),))
+    async with TestEngine(Pooled(), options=options) as engine:
+        sent = [await engine.send(Pooled.send.options(limit_key="acme"), "x" * n) for n in range(3)]
+        await engine.skip(SECOND * 2)
+
+        assert [await each.status() for each in sent] == ["completed"] * 3
 
 
 @both
