@@ -766,6 +766,26 @@ def test_a_slot_is_wanted_by_who_waits_unless_it_is_held_while_its_owner_does(ho
     assert not ledger.admission.is_wanted(waiting.invocation.id)  # it has none
 
 
+def test_who_holds_a_slot_counts_for_a_limit_on_its_key_that_is_put_while_it_waits() -> None:
+    ledger = a_ledger(Limit("service/Cart", concurrency=10, hold=True))
+    holders = [accept(ledger, Target("Cart", "show", "jane")) for _ in range(2)]
+    for each in holders:
+        lifecycle.suspend(ledger, each, NOW)
+    key = Limit("key/Cart/*", concurrency=2, hold=True)
+    ledger.admission.replace(LimitSet([Limit("service/Cart", concurrency=10, hold=True), key]), (), NOW)
+
+    third = accept(ledger, Target("Cart", "show", "jane"))
+    let_in(ledger)
+    other = accept(ledger, Target("Cart", "show", "john"))
+
+    assert [each.invocation.status for each in (third, other)] == [Status.READY, Status.RUNNING]
+    for each in holders:
+        lifecycle.notify(ledger, each, Signalled("go", Success(b"")), NOW)
+        complete(ledger, each)
+    assert let_in(ledger) == [third]
+    assert ledger.admission.imbalance([each.invocation for each in running(ledger)]) == []
+
+
 def test_who_rests_is_asked_for_the_slots_that_others_wait_for_and_nobody_else_is() -> None:
     ledger = a_ledger(
         Limit("limit/tenant/*", concurrency=2),

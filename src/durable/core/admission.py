@@ -46,7 +46,7 @@ class Admission:
         if self.would_wait(lane, now_ms):
             return lane
         self.turns.enter(lane)
-        self._occupy(invocation.id, lane, now_ms)
+        self._occupy(invocation, lane, now_ms)
         return None
 
     def would_wait(self, lane: Lane, now_ms: int) -> bool:
@@ -72,7 +72,7 @@ class Admission:
         if invocation.id not in self.slots:
             lane = self.lane_of(invocation.request, Mode.RESUME)
             running = invocation.status is Status.RUNNING
-            self._put(invocation.id, lane, lane.meters if running else lane.held)
+            self._put(invocation, lane, lane.meters if running else lane.held)
 
     def go_on(self, invocation: Invocation) -> Lane | None:
         """It was running when the last engine ended: it has its slots again (``None``).
@@ -85,15 +85,15 @@ class Admission:
             return None
         if not lane.held or any(meter.full for meter in lane.held):
             return lane
-        self._put(invocation.id, lane, lane.held)
+        self._put(invocation, lane, lane.held)
         return self.lane_of(invocation.request, Mode.HOLDER)
 
-    def _put(self, id: InvocationId, lane: Lane, meters: Sequence[Meter]) -> None:
+    def _put(self, invocation: Invocation, lane: Lane, meters: Sequence[Meter]) -> None:
         for meter in meters:
             meter.used += 1
-        self.slots[id] = Slots(lane.key, tuple(meters))
-        if id in self._resting:
-            self.rest(id)
+        self.slots[invocation.id] = Slots(lane.key, invocation.request.target.key, tuple(meters))
+        if invocation.id in self._resting:
+            self.rest(invocation.id)
 
     # -- changes of status, as the ledger sees them
 
@@ -137,7 +137,7 @@ class Admission:
             return
         kept = tuple(meter for meter in had.meters if meter.limit.hold) if keep else ()
         if kept:
-            self.slots[id] = Slots(had.key, kept)
+            self.slots[id] = had._replace(meters=kept)
         for meter in had.meters:
             meter.resting.pop(id, None)
             if meter not in kept:
@@ -165,10 +165,10 @@ class Admission:
                 return lane
         return None
 
-    def admit(self, lane: Lane, id: InvocationId, now_ms: int) -> None:
+    def admit(self, lane: Lane, invocation: Invocation, now_ms: int) -> None:
         """The one that was picked goes."""
         lane.picked -= 1
-        self._occupy(id, lane, now_ms)
+        self._occupy(invocation, lane, now_ms)
 
     def pass_over(self, lane: Lane) -> None:
         """The one that was picked is not there any more: its turn, and what it took, are the next one's."""
@@ -218,10 +218,10 @@ class Admission:
         has = self.slots.get(id)
         return () if has is None else has.meters
 
-    def _occupy(self, id: InvocationId, lane: Lane, now_ms: int) -> None:
+    def _occupy(self, invocation: Invocation, lane: Lane, now_ms: int) -> None:
         lane.start(now_ms)
-        kept = self.slots[id].meters if id in self.slots else ()
-        self.slots[id] = Slots(lane.key, (*kept, *lane.meters))
+        kept = self._meters_of(invocation.id)
+        self.slots[invocation.id] = Slots(lane.key, invocation.request.target.key, (*kept, *lane.meters))
 
     # -- limits
 
@@ -264,8 +264,12 @@ class Admission:
             before.pop(invocation.id, None)
             self.count(invocation)
         for id, had in before.items():
-            lane = self._lane(had.key._replace(mode=Mode.RESUME))
-            self._put(id, lane, lane.held)
+            # Who holds any slot counts for all limits that are held now, also one that tells keys apart since now.
+            key = had.instance_key if self.limits.tells_keys_apart(had.key.service) else None
+            held = self._lane(had.key._replace(mode=Mode.RESUME, key=key, bucket=None)).held
+            for meter in held:
+                meter.used += 1
+            self.slots[id] = had._replace(meters=tuple(held))
 
     def resume_rate(self, path: Path, next_start_ms: float, now_ms: int, before: Rate | None = None) -> bool:
         """Go on where the last engine, or another limit, ended; whether there is a limit that may ask for it."""

@@ -105,7 +105,7 @@ def let_in(ledger: Ledger, resident: Resident | None, lane: Lane, now_ms: int) -
     """Its turn has come, if it still stands in the lane."""
     if resident is None or resident.invocation.lane != lane.text or resident.invocation.status is not Status.READY:
         return ledger.admission.pass_over(lane)
-    ledger.admission.admit(lane, resident.invocation.id, now_ms)
+    ledger.admission.admit(lane, resident.invocation, now_ms)
     _run(ledger, resident, lane.key.mode, now_ms)
     return None
 

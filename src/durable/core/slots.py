@@ -16,6 +16,8 @@ class Slots(NamedTuple):
     """Of one invocation that runs, or that keeps some while it does not: one slot at each meter."""
 
     key: LaneKey
+    instance_key: str | None
+    """Of its virtual object; the lane need not say."""
     meters: tuple[Meter, ...]
     """Empty, if the limit that it held one of is gone for now."""
 
