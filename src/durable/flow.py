@@ -180,9 +180,8 @@ class LimitSet:
     def __init__(self, limits: Iterable[Limit] = ()) -> None:
         self.by_pattern = {parse_pattern(limit.pattern): limit for limit in limits}
         self._keyed = {parts[1] for parts in self.by_pattern if parts[0] == "key"}
-        general = (parts for parts in self.by_pattern if "*" in parts)
-        # Most specific first: False sorts before True.
-        self._ranked = sorted(general, key=lambda parts: [part == "*" for part in parts])
+        # Where patterns have a star, the most specific first: False sorts before True. There are few, of many patterns.
+        self._stars = sorted({tuple(part == "*" for part in parts) for parts in self.by_pattern if "*" in parts})
 
     def __bool__(self) -> bool:
         return bool(self.by_pattern)
@@ -195,7 +194,12 @@ class LimitSet:
         exact = self.by_pattern.get(path)
         if exact is not None:
             return exact
-        return next((self.by_pattern[parts] for parts in self._ranked if matches(parts, path)), None)
+        for stars in self._stars:
+            if len(stars) == len(path):
+                general = tuple("*" if star else part for star, part in zip(stars, path, strict=True))
+                if (limit := self.by_pattern.get(general)) is not None:
+                    return limit
+        return None
 
 
 def matches(parts: Path, path: Path) -> bool:

@@ -118,3 +118,21 @@ def test_the_most_specific_limit_counts(path: tuple[str, ...], pattern: str | No
     found = limits.of(path)
 
     assert (found and found.pattern) == pattern
+
+
+class Counting(str):
+    compared = 0
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        Counting.compared += 1
+        return str.__eq__(self, other)
+
+
+def test_the_limit_of_a_path_is_found_among_thousands_without_looking_at_each() -> None:
+    limits = LimitSet([Limit(f"limit/t{number}/*", concurrency=1) for number in range(3000)])
+
+    found = limits.of(("limit", Counting("t2999"), "acme"))
+
+    assert found == Limit("limit/t2999/*", concurrency=1)
+    assert Counting.compared < 10
