@@ -12,6 +12,7 @@ from durable.core.ids import FIRST_AWAKEABLE
 from durable.core.invocation import Status, instance_id
 from durable.core.lanes import LaneKey, Mode
 from durable.core.ledger import Ledger, Resident
+from durable.core.moments import write_moment
 from durable.core.outcome import Failure, Success
 from durable.core.waits import Missing, why
 from durable.flow import Limit, LimitSet, Rate
@@ -227,7 +228,9 @@ def test_why_of_what_is_paused_or_done(ledger: Ledger) -> None:
     paused, done = with_status(ledger, Status.PAUSED), with_status(ledger, Status.COMPLETED)
     ledger.change(paused, failure=Failure(500, "out of attempts"))
 
-    assert reasons(ledger, paused) == [("it is paused: out of attempts", None)]
+    assert reasons(ledger, paused) == [
+        ("it is paused until the cause is mended, deployed, and it is resumed: out of attempts", None)
+    ]
     assert reasons(ledger, done) == []
 
 
@@ -242,8 +245,17 @@ def test_why_is_told_as_a_tree(ledger: Ledger, caller: Resident) -> None:
         "Mail/send (inv) is running",
         "  a call has no outcome",
         "    Mail/send (inv) is scheduled",
-        "      its time to start has not come",
+        f"      its time to start has not come (until {write_moment(NOW + 5)})",
     ]
+
+
+def test_why_as_text_has_the_time_of_the_next_attempt(ledger: Ledger) -> None:
+    failing = with_status(ledger, Status.BACKING_OFF)
+    ledger.change(failing, attempts=3, failure=Failure(500, "down"), due_ms=NOW)
+
+    told = str(why(ledger, failing.invocation.id, NOW)).splitlines()
+
+    assert told[1:] == [f"  attempt 3 failed: down (until {write_moment(NOW)})"]
 
 
 def reasons(ledger: Ledger, resident: Resident) -> list[tuple[str, int | None]]:

@@ -122,7 +122,7 @@ async def test_why_names_promises_schedules_and_pauses() -> None:
         assert said == [
             "promise 'answer' is not completed",
             "its time to start has not come",
-            "it is paused: a person paused it",
+            "it is paused until it is resumed: a person paused it",
         ]
 
 

@@ -62,8 +62,8 @@ class Suspect(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return Failure(
             500,
             f"the process died {self.deaths} times while this invocation ran and recorded nothing new, and at the "
-            f"last {'time' if self.alone == 1 else f'{self.alone} times'} nothing else ran; make its handler leave the "
-            "process alive, then resume it",
+            f"last {'time' if self.alone == 1 else f'{self.alone} times'} nothing else ran: make its handler leave the "
+            "process alive",
         )
 
 

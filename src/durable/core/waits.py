@@ -15,6 +15,7 @@ from durable.core.invocation import InstanceId, Invocation, Status, instance_id
 from durable.core.lanes import LaneKey, Mode
 from durable.core.ledger import Ledger, Resident
 from durable.core.lifecycle import Needed
+from durable.core.moments import write_moment
 from durable.core.outcome import Failure
 
 
@@ -116,7 +117,8 @@ class Why(msgspec.Struct, frozen=True, omit_defaults=True):
     def _lines(self) -> Iterator[str]:
         yield f"{self.target} ({self.id}) is {self.status}"
         for reason in self.reasons:
-            yield f"  {reason.what}"
+            until = "" if reason.due_ms is None else f" (until {write_moment(reason.due_ms)})"
+            yield f"  {reason.what}{until}"
             if reason.invocation is not None:
                 yield from (f"    {line}" for line in reason.invocation._lines())
 
@@ -162,7 +164,8 @@ def _reasons(ledger: Ledger, resident: Resident, asked: _Asked) -> Iterator[Reas
         case Status.BACKING_OFF:
             yield Reason(f"attempt {invocation.attempts} failed: {_failure(invocation)}", invocation.due_ms)
         case Status.PAUSED:
-            yield Reason(f"it is paused: {_failure(invocation)}")
+            end = "it is resumed" if invocation.failure is None else "the cause is mended, deployed, and it is resumed"
+            yield Reason(f"it is paused until {end}: {_failure(invocation)}")
         case Status.RUNNING | Status.SUSPENDED:
             running = invocation.status is Status.RUNNING
             slots = lifecycle.awaited_slots(resident) if running else invocation.awaiting or ()

@@ -321,7 +321,7 @@ class Invoker:
 
     def _pause_unknown(self, attempt: Attempt) -> None:
         target = attempt.resident.invocation.request.target
-        reason = f"there is no handler {target.service}/{target.handler} in this engine; add its service, then resume"
+        reason = f"there is no handler {target.service}/{target.handler} in this engine: add its service"
         self._pause(attempt, Failure(404, reason))
 
     def _pause(self, attempt: Attempt, failure: Failure) -> None:

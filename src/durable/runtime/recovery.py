@@ -13,13 +13,14 @@ import msgspec
 
 from durable.core import lifecycle
 from durable.core.entries import Sleep
-from durable.core.ids import InvocationId, write_invocation
+from durable.core.ids import InvocationId
 from durable.core.invocation import Status, Timer
 from durable.core.ledger import Resident
 from durable.core.suspects import FREE, LONGEST_MS, SHORTEST_MS, Plan, Suspect, blame_all, patience_ms
 from durable.runtime.errand import Errand
 from durable.runtime.invoker import Invoker
 from durable.runtime.kernel import Kernel
+from durable.runtime.report import named, tagged
 from durable.store import Opened
 
 log = logging.getLogger("durable.recovery")
@@ -125,7 +126,10 @@ class Recovery:
         id = self._ids[guilty.n]
         resident = self._kernel.ledger.find(id)
         if resident is not None and resident.invocation.status is Status.RUNNING:
-            log.critical("%s", guilty.failure.message, extra={"invocation": write_invocation(id)})
+            says, invocation = guilty.failure.message, resident.invocation
+            log.critical(
+                "%s is paused: %s; deploy that, then resume it", named(invocation), says, extra=tagged(invocation)
+            )
             lifecycle.count_slots(self._kernel.ledger, resident)
             lifecycle.pause(self._kernel.ledger, resident, guilty.failure, self._kernel.clock.now_ms())
 
