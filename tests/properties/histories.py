@@ -24,6 +24,7 @@ from durable.core.entries import (
     SetState,
     Sleep,
     Target,
+    Verb,
 )
 from durable.core.ids import CANCEL, FIRST_AWAKEABLE, InvocationId
 from durable.core.invocation import Kind, Status, derived_id
@@ -73,7 +74,13 @@ class Histories(RuleBasedStateMachine):
     @precondition(lambda self: self.world.having(Status.PAUSED))
     @rule(data=st.data())
     def resume(self, data: st.DataObject) -> None:
-        self.world.resume(data.draw(st.sampled_from(self.world.having(Status.PAUSED))))
+        assert self.world.order("resume", data.draw(st.sampled_from(self.world.having(Status.PAUSED))))
+
+    @precondition(lambda self: self.world.memory.ids)
+    @rule(data=st.data(), verb=st.sampled_from(["kill", "pause", "resume", "restart", "purge", "purge-journal"]))
+    def order(self, data: st.DataObject, verb: Verb) -> None:
+        id = data.draw(st.sampled_from(self.world.memory.ids))
+        self._order(data, verb, id)
 
     # -- from an attempt
 
@@ -84,10 +91,12 @@ class Histories(RuleBasedStateMachine):
             self.world.issue(id, self._commands(data, id, at_least=1))
 
     @precondition(lambda self: self.world.attempts)
-    @rule(data=st.data(), outcome=outcomes)
-    def complete(self, data: st.DataObject, outcome: Outcome) -> None:
+    @rule(data=st.data(), outcome=outcomes, then=st.sampled_from([None, None, "restart", "purge", "purge-journal"]))
+    def complete(self, data: st.DataObject, outcome: Outcome, then: Verb | None) -> None:
         id = self._attempt(data)
         self.world.complete(id, self._commands(data, id, at_least=0), outcome)
+        if then is not None:
+            self._order(data, then, id)
 
     @precondition(lambda self: self.world.attempts)
     @rule(data=st.data(), exhausted=st.sampled_from(["pause", "fail"]))
@@ -130,12 +139,16 @@ class Histories(RuleBasedStateMachine):
         world = self.world
         for _ in range(len(world.memory.ids) + 1):
             for id in world.having(Status.PAUSED):
-                world.resume(id)
+                world.order("resume", id)
             while world.attempts:
                 world.complete(min(world.attempts), [], OK)
             world.pass_time(100_000)
             for id in world.having(Status.SUSPENDED):
                 world.signal(id, CANCEL)
+
+    def _order(self, data: st.DataObject, verb: Verb, id: InvocationId) -> None:
+        from_entry = data.draw(st.integers(0, len(self.world.loaded(id).entries))) if verb == "restart" else 0
+        self.world.order(verb, id, from_entry)
 
     def _some(self, data: st.DataObject, ids: list[InvocationId]) -> list[InvocationId]:
         return data.draw(st.lists(st.sampled_from(ids), min_size=1, max_size=4, unique=True))

@@ -8,8 +8,19 @@ from itertools import chain
 from types import UnionType
 from typing import TypeVar
 
-from durable.core import commands, lifecycle
-from durable.core.entries import AnyCommand, Attach, Call, Completed, GetPromise, Signalled, Sleep, Target
+from durable.core import commands, control, lifecycle
+from durable.core.entries import (
+    AnyCommand,
+    Attach,
+    Call,
+    Completed,
+    GetPromise,
+    Question,
+    Signalled,
+    Sleep,
+    Target,
+    Verb,
+)
 from durable.core.ids import InvocationId
 from durable.core.invocation import (
     Caller,
@@ -30,6 +41,7 @@ from durable.core.ledger import Done, Instance, Ledger, Resident, Start, Stop, W
 from durable.core.lifecycle import Failed, Needed
 from durable.core.outcome import Failure, Outcome, Success
 from durable.core.timers import Timers
+from durable.errors import InvocationStateError
 from durable.retry import RetryPolicy
 from durable.store.memory import MemoryDisk, MemoryStore
 from tests.core.bench import DIRECTORY, NOW, RETENTION, id_of
@@ -79,7 +91,7 @@ class Memory:
         self.ids: list[InvocationId] = []
         """Everything that was accepted, and has a record."""
         self.removed: set[InvocationId] = set()
-        """What was cancelled before it started."""
+        """What was cancelled or killed before it started, or purged."""
         self.awaiting: dict[InvocationId, int] = {}
         """What suspended invocations wait for: a completion id, or a negative signal index."""
         self.served: dict[InstanceId, list[int]] = {}
@@ -144,10 +156,47 @@ class World:
         lifecycle.pause(self.ledger, self.ledger.invocations[id], Failure(570, "diverged"), self.now_ms)
         self._act()
 
-    def resume(self, id: InvocationId) -> None:
-        self._hold(lambda: [id])
-        lifecycle.start(self.ledger, self.ledger.invocations[id], self.now_ms)
+    def order(self, verb: Verb, id: InvocationId, from_entry: int = 0) -> bool:
+        """What an operator asks for; whether it could be done. What cannot be done changes nothing."""
+        order = control.Order(verb, id, self.new_id(), from_entry)
+        self._hold(lambda: control.needs(self.ledger, order))
+        before = deepcopy(self.everything())
+        try:
+            done_to = control.carry_out(self.ledger, order, self.now_ms)
+        except InvocationStateError:
+            assert (self.everything(), self.ledger.effects) == (before, [])
+            return False
         self._act()
+        assert (done_to == order.new_id) == (verb == "restart")
+        self._check_done(order)
+        return True
+
+    def _check_done(self, order: control.Order) -> None:
+        there = self.ledger.find(order.id)
+        if there is None:
+            assert order.verb == "purge" or (order.verb == "kill" and order.id in self.memory.removed)
+            return
+        status = there.invocation.status
+        match order.verb:
+            case "kill":
+                assert there.invocation.outcome == control.KILLED
+                assert self._children(order.id) == []
+            case "pause" | "resume":
+                assert status is (Status.PAUSED if order.verb == "pause" else Status.RUNNING)
+            case "restart":
+                new = self.loaded(order.new_id)
+                assert (new.invocation.request.restarted_from, new.waiters) == (order.id, [])
+                assert {each.completion for each in new.entries if isinstance(each, Question)} <= answers(new.entries)
+            case "purge-journal":
+                assert (there.entries, there.invocation.journal_kept) == ([], False)
+            case "purge":
+                raise AssertionError("what was purged is found")
+
+    def _children(self, id: InvocationId) -> list[InvocationId]:
+        """What is alive and was accepted for it; one that was restarted lives for itself."""
+        rows = [self.loaded(each).invocation for each in self.memory.ids]
+        live = [row for row in rows if row.status is not Status.COMPLETED and row.request.restarted_from is None]
+        return [row.id for row in live if row.request.invoked_by == id]
 
     def suspend(self, id: InvocationId, slot: int) -> None:
         self.attempts.discard(id)
@@ -301,11 +350,12 @@ class World:
                     self.attempts.discard(resident.invocation.id)
                 case Done(resident):
                     self._done(resident)
-                    self._forget_removed(resident)
+        for id in known:
+            if (held := self.ledger.invocations.get(id)) is not None:
+                self._forget_removed(id, held)
 
-    def _forget_removed(self, resident: Resident) -> None:
-        id = resident.invocation.id
-        if resident.purged and id in self.memory.ids:
+    def _forget_removed(self, id: InvocationId, held: Resident) -> None:
+        if held.purged and id in self.memory.ids:
             self.memory.ids.remove(id)
             self.memory.removed.add(id)
             self.memory.outcomes.pop(id, None)
