@@ -569,6 +569,29 @@ def test_nobody_is_let_in_before_all_that_ran_is_counted() -> None:
     assert send(ledger, "a").invocation.status is Status.READY
 
 
+def test_nobody_is_refused_before_all_that_wait_are_counted() -> None:
+    ledger = a_ledger(Limit("engine", concurrency=1, queue=0))
+    request = send(ledger, "a").invocation.request
+    assert full_queue(ledger, request, NOW) is not None
+
+    ledger.admission.opening = True
+
+    assert full_queue(ledger, request, NOW) is None
+
+
+def test_who_ran_is_counted_once() -> None:
+    ledger = a_ledger(Limit("engine", concurrency=2))
+    resident = send(ledger, "a")
+
+    for _ in range(2):
+        lifecycle.count_slots(ledger, resident)
+
+    assert ledger.admission.meters["engine",].used == 1
+    free = a_ledger()
+    lifecycle.count_slots(free, send(free, "a"))
+    assert free.admission.slots == {}
+
+
 def test_a_slot_that_is_kept_for_one_who_leaves_is_free_again() -> None:
     ledger = a_ledger(Limit("service/Mail", concurrency=1), Limit("limit/tenant/a", concurrency=1))
     sort = accept(ledger, Target("Mail", "sort"))
@@ -804,16 +827,30 @@ def test_who_rests_is_asked_for_the_slots_that_others_wait_for_and_nobody_else_i
     assert [*admission.wanted()] == [first.invocation.id, second.invocation.id]
     assert [*admission.wanted()] == []  # once
 
-    send(ledger, "a")
+    send(ledger, "a", 3)
     let_in(ledger)
+    asked = list[bytes]()
     for id in admission.wanted():
+        asked.append(id)
         lifecycle.suspend(ledger, ledger.invocations[id], NOW)
         admission.stir(id)
-        assert id == first.invocation.id  # one slot is enough to go on with
+    assert asked == [first.invocation.id]  # one slot is enough for now: nobody waits for another until it is taken
 
+    admission.stir(second.invocation.id)
     admission.stir(second.invocation.id)
     let_in(ledger)
     assert list(admission.wanted()) == []
+
+
+def test_who_rests_and_holds_its_slot_is_not_asked_for_it() -> None:
+    ledger = a_ledger(Limit("service/Mail", concurrency=1, hold=True))
+    holds = send(ledger, "a")
+    ledger.admission.rest(holds.invocation.id)
+
+    send(ledger, "a")
+    let_in(ledger)
+
+    assert list(ledger.admission.wanted()) == []
 
 
 def test_who_rested_before_there_was_a_limit_is_asked() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from enum import StrEnum
+from itertools import takewhile
 from math import inf
 from typing import NamedTuple
 from zlib import crc32
@@ -168,8 +169,8 @@ class Meter:
         """One of those that were picked does."""
         self.picked -= 1
         rate = self.limit.rate
-        if rate is not None:
-            self.next_start_ms = max(self.next_start_ms, now_ms) + rate.apart_ms
+        assert rate is not None
+        self.next_start_ms = max(self.next_start_ms, now_ms) + rate.apart_ms
 
     def resume(self, next_start_ms: float, now_ms: int, before: Rate | None = None) -> None:
         """Go on where another meter of the path was, whose clock may have been ahead, and whose rate another."""
@@ -317,15 +318,12 @@ class Lane:
 
     def claim(self, now_ms: int) -> None:
         """Take what is free for the next one, up to where it is blocked: what it needs may never be free at once."""
-        for meter in self.meters[self.claims :]:
-            if meter.full:
-                return
+        for meter in takewhile(lambda meter: not meter.full, self.meters[self.claims :]):
             meter.used += 1
             meter.claimed += 1
             self.claims += 1
-        for meter in self.rated[self.claimed_starts :]:
-            if meter.opens_ms(now_ms) > now_ms:
-                return
+        starts = self.rated[self.claimed_starts :] if self.claims >= len(self.meters) else []
+        for meter in takewhile(lambda meter: meter.opens_ms(now_ms) <= now_ms, starts):
             meter.picked += 1
             self.claims += 1
 
