@@ -13,6 +13,7 @@ from durable import (
     Engine,
     ObjectContext,
     ObjectSharedContext,
+    Options,
     PayloadError,
     Promise,
     Saga,
@@ -398,6 +399,7 @@ class Namesake(Service, name="Greeter"):
     [
         (("x.db", Greeter), TypeError, r"^Greeter is a class; give the engine an instance: Greeter\(...\)$"),
         (("x.db", 7), TypeError, r"^7 is no Service, VirtualObject or Workflow; write Engine\(database, service, "),
+        (("x.db", Greeter(), Options()), TypeError, r"^an Options is among the services of the engine; write Engine\("),
         (("x.db", [Greeter()]), TypeError, r"^\[<.*Greeter object.*\] is no Service, VirtualObject or Workflow"),
         ((Greeter(),), TypeError, "^the first argument of Engine is the path of its database, got <"),
         (("x.db", Greeter(), Greeter()), ValueError, "^two services are named 'Greeter'; give one of them another"),

@@ -156,8 +156,13 @@ def test_decoding_is_strict():
 
 @pytest.mark.parametrize("raw", [b"{", b"\xff", b'"\xff"', b'"\\ud800"', b"NaN", b"1e999", b"[" * 100_000])
 def test_bytes_that_are_no_json_are_a_payload_error(raw):
-    with pytest.raises(PayloadError, match=r"^a value does not decode: "):
+    with pytest.raises(PayloadError, match=r"^a value does not decode: it is not JSON: "):
         plain("a value")(raw)
+
+
+def test_a_type_in_what_is_no_json_is_not_what_is_wrong():
+    with pytest.raises(PayloadError, match=r"^a value does not decode: it is not JSON: Input data was truncated$"):
+        decoder(int, "a value")(b"{")
 
 
 def test_a_missing_value_is_a_payload_error():

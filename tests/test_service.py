@@ -452,7 +452,7 @@ def test_a_default_is_sent():
 @pytest.mark.parametrize(
     ("args", "kwargs", "says"),
     [
-        (("alice",), {}, r"Basket.AddItem\(\) missing a required argument: 'item'"),
+        (("alice",), {}, r"Basket.AddItem\(\) missing a required argument: 'item'; its key comes first, then"),
         (("alice", "x", "y"), {}, r"Basket.AddItem\(\) too many positional arguments"),
         (("alice", "x"), {"colour": 1}, r"Basket.AddItem\(\) got an unexpected keyword argument 'colour'"),
         ((42, "x"), {}, r"the key of Basket.AddItem is a str, got 42"),

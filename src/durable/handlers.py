@@ -207,7 +207,8 @@ class Handler(Generic[Args, R_co]):
         try:
             key, value = self._signature.bind(args, kwargs)
         except TypeError as error:
-            raise TypeError(f"{self}() {error}") from error
+            after = "; its key comes first, then what it is given" if self.keyed else ""
+            raise TypeError(f"{self}() {error}{after}") from error
         payload = encode(value, _Part("input", self))
         return Outgoing(
             target=self.target(key),

@@ -58,6 +58,12 @@ def check_scheduled(handler: object) -> None:
         )
 
 
+_NO_INPUT = (
+    "@schedule takes a key=; one with an input is put at run time, with `await engine.schedules.put(id, "
+    "Timetable(...), handler, input)`"
+)
+
+
 def definitions_of(handler: Handler[..., object]) -> list[Definition]:
     """The schedules that are declared on a handler; :class:`TypeError` if one cannot call it."""
     found = dict[str, Definition]()
@@ -66,7 +72,7 @@ def definitions_of(handler: Handler[..., object]) -> list[Definition]:
         if id in found:
             raise TypeError(f"{handler} has two schedules {id!r}; give one of them another `name=`")
         args = () if declared.key is None else (declared.key,)
-        outgoing = _outgoing(id, handler, args, {}, "@schedule takes a key=; one with an input is put at run time")
+        outgoing = _outgoing(id, handler, args, {}, _NO_INPUT)
         found[id] = Definition(
             id=id, target=outgoing.target, payload=outgoing.payload, timetable=declared.timetable, declared=True
         )

@@ -68,7 +68,7 @@ def decode(type: Any, raw: bytes, what: object, *, status: int = 500) -> Any:
     try:
         return _form(type).read(raw)
     except _UNDECODABLE as error:
-        raise PayloadError(f"{what} does not decode: {error}", status=status) from error
+        raise PayloadError(f"{what} does not decode: {_no_json(type, raw) or error}", status=status) from error
 
 
 def decoder(type: type[T], what: object, *, status: int = 500) -> Callable[[bytes], T]:
@@ -103,6 +103,17 @@ def declared(function: Callable[..., object], name: str) -> Any:
     only = SimpleNamespace(__annotations__={name: annotations[name]})
     hint = get_type_hints(only, getattr(function, "__globals__", {}), include_extras=True)[name]
     return object if hint is Any else hint
+
+
+def _no_json(type: Any, raw: bytes) -> str | None:
+    """Why it is none: msgspec may stumble over a type in it first, and tell of that."""
+    if is_raw(type):
+        return None
+    try:
+        msgspec.json.decode(raw or b"null")
+    except _UNDECODABLE as error:
+        return f"it is not JSON: {error}"
+    return None
 
 
 class _Form(NamedTuple):

@@ -17,6 +17,7 @@ from durable.core.invocation import Kind
 from durable.errors import TerminalError
 from durable.flaw import refused
 from durable.handlers import Handler, KeyedHandler, ServiceHandler
+from durable.options import Options
 from durable.settings import (
     HANDLER_NAME,
     SERVICE_NAME,
@@ -161,6 +162,8 @@ def check_service(given: object) -> None:
     """Of what an engine is given: it serves instances."""
     if isinstance(given, type):
         raise TypeError(f"{given.__qualname__} is a class; give the engine an instance: {given.__name__}(...)")
+    if isinstance(given, Options):
+        raise TypeError("an Options is among the services of the engine; write Engine(..., options=Options(...))")
     if not isinstance(given, AnyService):
         raise TypeError(
             f"{refused(given)} is no Service, VirtualObject or Workflow; write Engine(database, service, service)"

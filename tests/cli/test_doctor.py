@@ -152,7 +152,7 @@ async def test_beside_an_engine_it_looks_and_does_not_repair(
         assert doctor(path) == 0
         assert doctor(path, "--repair") == 2
 
-    assert f"process {os.getpid()} holds" in capsys.readouterr().err
+    assert f"process {os.getpid()}, which is this one, holds" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("content", [None, b"no database " * 1000])

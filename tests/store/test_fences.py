@@ -44,7 +44,9 @@ async def test_a_killed_engine_leaves_its_commits_and_no_lock(path: Path) -> Non
 
 
 async def test_the_same_process_cannot_open_the_database_twice(sqlite: SQLiteStore, path: Path) -> None:
-    with pytest.raises(StoreError, match=f"process {os.getpid()} holds"):
+    with pytest.raises(
+        StoreError, match=f"process {os.getpid()}, which is this one, holds .*; close the engine that it has"
+    ):
         await SQLiteStore(path).open()
 
     await sqlite.commit(accepting(invocation(1)))

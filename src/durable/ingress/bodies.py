@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+import re
+from collections.abc import Mapping
+from typing import TypeGuard, TypeVar
 
 import msgspec
 from starlette.requests import Request
 
+from durable.flaw import refused
 from durable.ingress.refusal import Refusal
 from durable.runtime.requests import HandlerInfo
 
 T = TypeVar("T")
+
+_NO_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_PLACE = re.compile(r" - at `\$\.(?P<path>\w+(?:\.\w+)*)`$")
+_DURATION = "; write 'PT5M', say, for five minutes"
 
 
 class TooLarge(Refusal):
@@ -38,9 +45,39 @@ async def read_json(request: Request, decoder: msgspec.json.Decoder[T], limit: i
     try:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
-        raise Refusal(422, f"the body is not what is taken here: {error}") from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Refusal(400, f"the body is not JSON: {error}") from error
+        found = _found(str(error), _json(body))
+        raise Refusal(422, f"the body is not what is taken here: {error}{found}") from error
+    except _NO_JSON as error:
+        raise _not_json(error) from error
+
+
+def _json(body: bytes) -> object:
+    """A decoder that knows a type may have stumbled over that before it came to what is no JSON."""
+    try:
+        found: object = msgspec.json.decode(body)
+    except _NO_JSON as error:
+        raise _not_json(error) from error
+    return found
+
+
+def _not_json(error: Exception) -> Refusal:
+    return Refusal(400, f"the body is not JSON: {error}")
+
+
+def _found(error: str, found: object) -> str:
+    """The value where an error says, if it is a plain one: msgspec names the place only."""
+    place = _PLACE.search(error)
+    if place is None:
+        return ""
+    for name in place["path"].split("."):
+        found = found.get(name) if _is_object(found) else None
+    if not isinstance(found, str | int | float):
+        return ""
+    return f", which is {refused(found)}{_DURATION if 'duration' in error else ''}"
+
+
+def _is_object(found: object) -> TypeGuard[Mapping[str, object]]:
+    return isinstance(found, dict)
 
 
 def _announced(request: Request) -> int:

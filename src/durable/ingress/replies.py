@@ -77,7 +77,8 @@ def refused(refusal: Refusal) -> Response:
 
 def late(id: str) -> Response:
     """The client's time is over, the invocation's is not."""
-    message = f"no outcome yet: the invocation goes on, attach to it with GET /restate/invocation/{id}/attach"
+    attach = f"GET /restate/invocation/{id}/attach"
+    message = f"no outcome yet: the invocation goes on, unless it is paused; attach to it with {attach}"
     return _failed(Failure(408, message), "ingress", {"x-restate-id": id})
 
 

@@ -35,9 +35,7 @@ class Lock:
             holder = os.pread(descriptor, 20, 0).decode(errors="replace").strip() or "unknown"
             os.close(descriptor)
             if isinstance(error, BlockingIOError):
-                raise StoreError(
-                    f"the database is in use: process {holder} holds {self._path}; stop it first"
-                ) from error
+                raise StoreError(f"the database is in use: {_in_use(holder, self._path)}") from error
             raise StoreError(f"the database cannot be locked: {error}") from error
         self._descriptor, self._pid = descriptor, os.getpid()
         os.ftruncate(descriptor, 0)
@@ -53,6 +51,12 @@ class Lock:
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             os.close(descriptor)
+
+
+def _in_use(holder: str, path: Path) -> str:
+    if holder == str(os.getpid()):
+        return f"process {holder}, which is this one, holds {path}; close the engine that it has open first"
+    return f"process {holder} holds {path}; stop it first"
 
 
 _held: WeakSet[Lock] = WeakSet()

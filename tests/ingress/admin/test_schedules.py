@@ -98,6 +98,12 @@ async def test_a_backfill_runs_the_past(client: httpx.AsyncClient, engine: Admin
         ({"handler": "deliver"}, 422, "takes no input"),
         ({"id": "a/b"}, 422, "has no slash"),
         ({"colour": "red"}, 422, "colour"),
+        (
+            {"timetable": {"every": "5m"}},
+            422,
+            "at `$.timetable.every`, which is '5m'; write 'PT5M', say, for five minutes",
+        ),
+        ({"key": 7}, 422, "Expected `str | null`, got `int` - at `$.key`, which is 7"),
         ({"timetable": {**HOURLY, "catchup": "all"}}, 422, "unknown field `catchup`"),
     ],
 )
@@ -107,6 +113,12 @@ async def test_what_makes_no_sense_refuses(
     reply = await client.post("/schedules", json={"id": "it", "timetable": HOURLY, **WEIGH, **fields})
 
     refuses(reply, status, message)
+
+
+async def test_a_body_that_is_no_json_is_not_said_to_lack_a_field(client: httpx.AsyncClient) -> None:
+    json = {"content-type": "application/json"}
+
+    refuses(await client.post("/schedules", content=b"[", headers=json), 400, "the body is not JSON: Input data was")
 
 
 async def test_a_handler_that_needs_an_input_is_given_one(client: httpx.AsyncClient) -> None:
