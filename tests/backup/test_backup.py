@@ -207,7 +207,7 @@ def test_two_backups_to_one_target_do_not_mix(planter: Planter) -> None:
     target = planter.path.with_name("backup")
 
     def another(seconds: float) -> None:
-        with pytest.raises(StoreError, match=r"in use: process \d+ holds .*backup\.partial\.lock"):
+        with pytest.raises(StoreError, match=r"in use: process \d+, which is this one, holds .*backup\.partial\.lock"):
             backup(planter.path, target)
 
     assert backup(planter.path, target, rest=another).clean

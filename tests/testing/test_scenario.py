@@ -148,7 +148,7 @@ async def test_a_caller_of_what_is_paused_is_told_why_and_after_which_crash(call
     assert re.search(
         r"crash after commit \d of \d\n  the scenario, played again after it, waits for ever:\n    Forked/", said
     )
-    assert "it is paused: replay diverged at journal entry" in said
+    assert "deployed, and it is resumed: replay diverged at journal entry" in said
 
 
 async def test_a_caller_of_what_fails_after_a_crash_is_told_why():
