@@ -250,6 +250,29 @@ def test_what_a_downtime_left_is_run_behind_what_comes(overlap: Any) -> None:
     assert drained(ended(row)) == [5, 2, 3, 4]
 
 
+@pytest.mark.parametrize("overlap", ["skip", "cancel"])
+def test_what_is_too_fast_for_its_runs_does_not_pile_up(overlap: Any) -> None:
+    """An engine that looks at every other time has not been away."""
+    row = hourly(every=timedelta(seconds=1), overlap=overlap, catch_up="all")
+    for look in range(1, 200):
+        row = schedule.notice(row, BEGUN + look * 2000).schedule
+        row = row if row.under_way else ran(row)
+        row = ended(row) if look % 5 == 0 else row
+
+    assert len(row.owed) <= 2
+
+
+@pytest.mark.parametrize("overlap", ["skip", "cancel"])
+def test_a_queue_that_is_none_any_more_holds_up_nothing(overlap: Any) -> None:
+    row = ran(schedule.notice(hourly(overlap="queue"), BEGUN + HOUR).schedule)
+    row = schedule.notice(schedule.notice(row, BEGUN + 2 * HOUR).schedule, BEGUN + 3 * HOUR).schedule
+
+    row = ended(schedule.redefine(row, hourly(overlap=overlap).definition, BEGUN + 3 * HOUR))
+    row = schedule.notice(ran(row), BEGUN + 4 * HOUR).schedule
+
+    assert drained(ended(row)) == [4, 3]
+
+
 def test_what_waits_can_be_given_up() -> None:
     row = schedule.notice(under_way_late("queue"), BEGUN + HOUR).schedule
 

@@ -16,6 +16,9 @@ from durable.timetable import Timetable
 GRACE_MS = 60_000
 """With ``catch_up="none"`` a time that is noticed within a minute is not missed: a restart takes seconds."""
 
+ALONE = ("skip", "cancel")
+"""The overlaps with which no time queues behind another."""
+
 
 class Span(NamedTuple):
     """All times after one moment and up to another: as small for a thousand as for one."""
@@ -84,7 +87,10 @@ def begin(definition: Definition, now_ms: int) -> Schedule:
 
 def redefine(schedule: Schedule, definition: Definition, now_ms: int) -> Schedule:
     """Other times count from now on, and what was owed by the old ones is given up; a paused one stays paused."""
-    changed = msgspec.structs.replace(schedule, definition=definition)
+    owed = schedule.owed
+    if definition.timetable.overlap in ALONE:
+        owed = tuple(span._replace(late=True) for span in owed)
+    changed = msgspec.structs.replace(schedule, definition=definition, owed=owed)
     if definition.timetable.times == schedule.definition.timetable.times:
         return changed
     return msgspec.structs.replace(changed, seen_ms=max(now_ms, schedule.seen_ms), owed=())
@@ -127,7 +133,10 @@ def notice(schedule: Schedule, now_ms: int) -> Noticed:
     if span is None:
         return Noticed(schedule, False)
     timetable = schedule.definition.timetable
-    if timetable.overlap in ("skip", "cancel"):
+    if timetable.overlap in ALONE:
+        busy, hiccup = bool(schedule.under_way or schedule.owed), now_ms - span.after_ms <= GRACE_MS
+        if busy and hiccup:
+            span = Span(span.until_ms - 1, span.until_ms)  # the others would have been skipped, or cancelled
         single = timetable.after(span.after_ms) == span.until_ms
         return _noticed_alone(schedule, span) if single else _noticed_late(schedule, span)
     owed = schedule.owed

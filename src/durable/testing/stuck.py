@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TypeVar
 
 from durable.core.invocation import Status
@@ -15,8 +16,8 @@ T = TypeVar("T")
 
 _HALTED = (Status.PAUSED, Status.BACKING_OFF)
 """Nobody resumes it, and nobody moves the clock."""
-_QUIET = 200
-"""Looks, a millisecond apart, at an engine that does not move: by then a scenario that had more to do would have."""
+_QUIET = 2_000
+"""Looks, a millisecond apart, at an engine that does not move: as long as a scenario may rest itself."""
 
 
 class StuckError(Exception):
@@ -53,13 +54,11 @@ async def _stuck(engine: Callable[[], TestEngine | None]) -> Why:
 
 async def _halted(engine: TestEngine) -> Why | None:
     """Of the invocations that callers wait for, one that has halted, or waits for one that has."""
-    try:
-        for id in engine.door.awaited:
+    for id in engine.door.awaited:
+        with suppress(EngineStoppedError, InvocationNotFoundError):  # who waited has been told
             why = await engine.door.why(id)
             if _has_halted(why):
                 return why
-    except (EngineStoppedError, InvocationNotFoundError):
-        pass  # it died, or was closed: who waited has been told
     return None
 
 
