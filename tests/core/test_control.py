@@ -69,6 +69,17 @@ def test_a_kill_completes_the_family_and_leaves_strangers_alone(ledger: Ledger) 
     assert effects(ledger)[-4:] == [Stop(root), Done(root), Stop(child), Done(child)]
 
 
+def test_a_kill_keeps_no_record_of_a_child_that_waits_for_the_same_key(ledger: Ledger) -> None:
+    root = accept(ledger, ADD)
+    commands.apply(ledger, root, Send(ADD, b"{}", {}, None, id_of(2), None), NOW)
+    child = ledger.invocations[id_of(2)]
+
+    control.carry_out(ledger, order("kill"), NOW)
+
+    assert (child.invocation.outcome, child.purged) == (control.KILLED, True)
+    assert root.invocation.outcome == control.KILLED
+
+
 def test_what_is_completed_is_not_killed(ledger: Ledger) -> None:
     completed(ledger)
 

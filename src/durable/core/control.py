@@ -92,8 +92,10 @@ def kill(ledger: Ledger, resident: Resident, now_ms: int) -> None:
     """End it, and all that it called or sent, now. Nothing is undone; keys are free, callers are told."""
     _refuse_completed(resident)
     family, _ = _family(ledger, resident)
+    # Asked before the first one ends, for then its key lets the next one start.
+    unstarted = {each.invocation.id for each in family if lifecycle.waits_to_start(each.invocation)}
     for each in family:
-        end = lifecycle.remove if lifecycle.waits_to_start(each.invocation) else lifecycle.complete
+        end = lifecycle.remove if each.invocation.id in unstarted else lifecycle.complete
         ledger.effects.append(Stop(each))
         end(ledger, each, KILLED, now_ms)
 
