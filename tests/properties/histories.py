@@ -7,6 +7,7 @@ from collections.abc import Callable
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from durable.core.control import Order
 from durable.core.entries import (
     AnyCommand,
     Attach,
@@ -30,6 +31,7 @@ from durable.core.ids import CANCEL, FIRST_AWAKEABLE, InvocationId
 from durable.core.invocation import Kind, Status, derived_id
 from durable.core.outcome import Failure, Outcome, Success
 from tests.core.bench import ADD, APPROVE, DIRECTORY, MAIL, ORDER, SHOW, id_of
+from tests.properties.orders import POSSIBLE, candidates, carry_out
 from tests.properties.world import OK, World, answers, unanswered
 
 TARGETS = (ADD, ADD, ADD, Target("Cart", "add", "john"), SHOW, MAIL, ORDER, APPROVE)
@@ -37,6 +39,7 @@ LIVE = tuple(status for status in Status if status is not Status.COMPLETED)
 Maker = Callable[[World, st.DataObject, int], AnyCommand]
 NOBODY = id_of(1 << 40)
 
+verbs: st.SearchStrategy[Verb] = st.sampled_from(tuple(POSSIBLE))
 targets = st.sampled_from(TARGETS)
 delays = st.integers(0, 3).map(lambda seconds: 1_000 * seconds)
 keys = st.sampled_from([None, None, None, "k"])
@@ -74,13 +77,19 @@ class Histories(RuleBasedStateMachine):
     @precondition(lambda self: self.world.having(Status.PAUSED))
     @rule(data=st.data())
     def resume(self, data: st.DataObject) -> None:
-        assert self.world.order("resume", data.draw(st.sampled_from(self.world.having(Status.PAUSED))))
+        self.order("resume", data.draw(st.sampled_from(self.world.having(Status.PAUSED))))
 
     @precondition(lambda self: self.world.memory.ids)
-    @rule(data=st.data(), verb=st.sampled_from(["kill", "pause", "resume", "restart", "purge", "purge-journal"]))
-    def order(self, data: st.DataObject, verb: Verb) -> None:
-        id = data.draw(st.sampled_from(self.world.memory.ids))
-        self._order(data, verb, id)
+    @rule(data=st.data(), verb=verbs)
+    def operate(self, data: st.DataObject, verb: Verb) -> None:
+        """On anything, also where it cannot be done."""
+        self._operate(data, verb, self.world.memory.ids)
+
+    @precondition(lambda self: self.world.memory.ids)
+    @rule(data=st.data(), verb=verbs)
+    def operate_where_possible(self, data: st.DataObject, verb: Verb) -> None:
+        if ids := candidates(self.world, verb):
+            self._operate(data, verb, ids)
 
     # -- from an attempt
 
@@ -96,7 +105,7 @@ class Histories(RuleBasedStateMachine):
         id = self._attempt(data)
         self.world.complete(id, self._commands(data, id, at_least=0), outcome)
         if then is not None:
-            self._order(data, then, id)
+            self._operate(data, then, [id])
 
     @precondition(lambda self: self.world.attempts)
     @rule(data=st.data(), exhausted=st.sampled_from(["pause", "fail"]))
@@ -139,16 +148,20 @@ class Histories(RuleBasedStateMachine):
         world = self.world
         for _ in range(len(world.memory.ids) + 1):
             for id in world.having(Status.PAUSED):
-                world.order("resume", id)
+                self.order("resume", id)
             while world.attempts:
                 world.complete(min(world.attempts), [], OK)
             world.pass_time(100_000)
             for id in world.having(Status.SUSPENDED):
                 world.signal(id, CANCEL)
 
-    def _order(self, data: st.DataObject, verb: Verb, id: InvocationId) -> None:
-        from_entry = data.draw(st.integers(0, len(self.world.loaded(id).entries))) if verb == "restart" else 0
-        self.world.order(verb, id, from_entry)
+    def _operate(self, data: st.DataObject, verb: Verb, ids: list[InvocationId]) -> None:
+        id = data.draw(st.sampled_from(ids))
+        from_entry = data.draw(st.integers(0, 1 + len(self.world.loaded(id).entries))) if verb == "restart" else 0
+        self.order(verb, id, from_entry)
+
+    def order(self, verb: Verb, id: InvocationId, from_entry: int = 0) -> None:
+        carry_out(self.world, Order(verb, id, self.world.new_id(), from_entry))
 
     def _some(self, data: st.DataObject, ids: list[InvocationId]) -> list[InvocationId]:
         return data.draw(st.lists(st.sampled_from(ids), min_size=1, max_size=4, unique=True))
@@ -245,4 +258,4 @@ def _write(world: World, data: st.DataObject, completion: int) -> AnyCommand:
 
 
 _ANYWHERE: tuple[Maker, ...] = (_call, _call, _send, _sleep, _attach, _attach, _output, _signal, _awakeable, _run)
-_ON_A_KEY: tuple[Maker, ...] = (_get, _peek, _settle, _write, _write, _write)
+_ON_A_KEY: tuple[Maker, ...] = (_get, _peek, _settle, _settle, _write, _write, _write)

@@ -13,7 +13,7 @@ from durable.core.invocation import Caller, InstanceId, Kind, Loaded, Status, in
 from durable.core.lifecycle import NOT_FOUND
 from tests.examples import examples
 from tests.properties.histories import Histories
-from tests.properties.world import World, answers, callers, unanswered, wanted_timers
+from tests.properties.world import World, answers, callers, now, unanswered, wanted_timers
 
 Everything = Mapping[InvocationId, Loaded]
 
@@ -118,6 +118,12 @@ def an_outcome_never_changes(world: World, everything: Everything) -> None:
         assert everything[id].invocation.outcome == outcome
 
 
+def what_was_purged_is_not_found(world: World, everything: Everything) -> None:
+    for id in world.memory.removed - set(everything):
+        assert world.ledger.find(id) is None
+        assert id in world.ledger.invocations or now(world.store.load(id)) is None
+
+
 CHECKS = (
     one_holds_a_key_and_the_others_wait,
     only_who_stands_in_line_is_pending,
@@ -130,6 +136,7 @@ CHECKS = (
     whoever_waits_is_alive,
     what_exists_is_found,
     an_outcome_never_changes,
+    what_was_purged_is_not_found,
 )
 
 TestKeys = Keys.TestCase
