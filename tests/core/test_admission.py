@@ -868,7 +868,8 @@ def test_who_rested_before_there_was_a_limit_is_asked() -> None:
 def test_who_begins_to_rest_before_a_free_slot_is_taken_is_asked_for_its_own() -> None:
     ledger = a_ledger(Limit("engine", concurrency=2))
     ends, rests = send(ledger, "a"), send(ledger, "a")
-    send(ledger, "b"), send(ledger, "c")
+    for tenant in "bc":
+        send(ledger, tenant)
     let_in(ledger)
     assert list(ledger.admission.wanted()) == []
 

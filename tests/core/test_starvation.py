@@ -199,7 +199,7 @@ def test_of_those_that_wait_for_one_rate_only_the_first_keeps_a_slot() -> None:
     floods.send(Flood("Api", "e"))
     engine = floods.ledger.admission.meters["engine",]
     calm, urgent, last = (Flood("Api", "f", priority=priority) for priority in (1, 9, 0))
-    sent = []
+    sent = list[Resident]()
     for flood in (calm, urgent, last):
         sent.append(floods.send(flood))
         floods.lane(flood).bounced = PATIENCE + 1
