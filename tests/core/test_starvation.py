@@ -125,7 +125,7 @@ def test_a_call_of_two_rates_that_others_use_up_at_other_moments_starts() -> Non
 
 def test_a_call_of_a_rate_and_a_slot_that_others_use_at_other_moments_starts() -> None:
     limits = [Limit("limit/api", rate=Rate(1, SECOND)), Limit("service/Reports", concurrency=1)]
-    rated, slow = Flood("Api", "f", "api"), Flood("Reports", "g", takes_ms=100)
+    rated, slow = Flood("Api", "f", "api"), Flood("Reports", "g", takes_ms=97)
     both = Flood("Reports", "both", "api", begins_ms=50)
     floods = Floods(limits, [rated, slow, both])
 
