@@ -29,6 +29,10 @@ def test_an_instance_without_a_key_has_the_empty_one() -> None:
     assert instance_id(Target("Cart", "add")) == instance_id(Target("Cart", "show", "")) == ("Cart", "")
 
 
+def test_keys_that_differ_in_nothing_but_their_case_are_two() -> None:
+    assert instance_id(Target("Cart", "add", "Ada")) != instance_id(Target("Cart", "add", "ada"))
+
+
 def test_timers_fire_in_order_of_moment_then_age() -> None:
     timers = [Timer(2, 1, 1), Timer(1, 2, 0), Timer(1, 1, 5), Timer(1, 1, 0)]
 

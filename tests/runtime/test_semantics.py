@@ -58,6 +58,15 @@ async def test_state_keys_follow_set_clear_and_clear_all() -> None:
         assert await engine.call(Counter.forget, "k") == ["count", "note", "count"]
 
 
+async def test_what_is_cleared_is_gone_from_the_disk_too() -> None:
+    async with TestEngine(Counter()) as engine:
+        await engine.call(Counter.add, "k", 1)
+        await engine.call(Counter.forget, "k")
+
+    async with TestEngine(Counter(), after=engine) as engine:
+        assert await engine.call(Counter.add, "k", 5) == 5
+
+
 async def test_a_key_is_held_while_its_handler_is_suspended() -> None:
     async with TestEngine(Counter()) as engine:
         slow = await engine.send(Counter.add_slowly, "k", 1)
