@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from durable.core import commands, lifecycle
@@ -10,7 +11,8 @@ from durable.core.ids import CANCEL
 from durable.core.invocation import Caller, Kind, LoadedInstance, Request, Single, Status, Timer, instance_id
 from durable.core.ledger import Ledger, Resident, Rule
 from durable.core.outcome import Success
-from durable.core.single import SUPERSEDED, Way, make_way, skipped, way_needs
+from durable.core.single import SUPERSEDED, Way, full_queue, make_way, skipped, way_needs
+from durable.flow import Limit, LimitSet
 from tests.core.bench import NOW, id_of
 
 LINE = line_of("Report", "make")
@@ -172,3 +174,32 @@ def test_one_in_the_line_that_cannot_be_read_is_needed_and_left_alone(ledger: Le
 
     assert list(way_needs(ledger, request(Single("cancel")))) == [id_of(50)]
     assert make_way(ledger, request(Single("skip")), NOW, None).skipped_for is None
+
+
+def test_a_full_queue_refuses_nobody_who_takes_no_place_in_it(ledger: Ledger) -> None:
+    ledger.admission.replace(LimitSet((Limit("handler/Report/make", concurrency=1, queue=0),)), (), NOW)
+    kinds = {mode: request(Single(mode)) for mode in ("skip", "cancel", "last", "queue")}
+    first = call(ledger, Single("cancel"))
+
+    assert [mode for mode, each in kinds.items() if full_queue(ledger, each, NOW)] == ["cancel", "queue"]
+    assert full_queue(ledger, msgspec.structs.replace(first.invocation.request, single=None), NOW) is not None
+
+    call(ledger, Single("queue"))
+    assert [mode for mode, each in kinds.items() if full_queue(ledger, each, NOW)] == ["queue"]
+
+
+def test_what_is_decided_when_it_is_sent_takes_no_delay() -> None:
+    directory = {("Report", "make"): Rule(Kind.EXCLUSIVE, 1000, single=Single("skip"))}
+
+    refused = commands.unsendable(directory, LINE, delayed=True)
+
+    assert refused is not None
+    assert "whether it is skipped is decided when it is sent" in refused.message
+    assert commands.unsendable(directory, LINE, delayed=False) is None
+
+
+def test_what_nobody_serves_is_sent_to_nobody() -> None:
+    refused = commands.unsendable({}, LINE, delayed=False)
+
+    assert refused is not None
+    assert refused.status == 404
