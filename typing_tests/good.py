@@ -102,6 +102,7 @@ async def scheduled(engine: Engine, order: Order) -> None:
     await engine.schedules.create("ship", nightly, ShippingService.initiate_shipment, order)
     await engine.schedules.put("add", Timetable(every=timedelta(hours=1)), UserSession.add_item, "alice", item="laptop")
     assert_type((await engine.schedules.get("ship")).next_at, datetime | None)
+    assert_type((await engine.schedules.give_up("ship")).limit_key, str | None)
     assert_type(await engine.call(Tagged.order), str)
 
 

@@ -59,7 +59,7 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     """Times that will be run, in this order. A queue adds to the last span: only downtimes and backfills add spans."""
     under_way: tuple[InvocationId, ...] = ()
     """Runs that had not ended when this was written."""
-    late: InvocationId | None = None
+    late_run: InvocationId | None = None
     """The last run for a late time, which may be under way."""
     last: Run | None = None
     triggered_ms: int = 0
@@ -162,7 +162,7 @@ def _noticed_late(schedule: Schedule, span: Span) -> Noticed:
 
 def to_cancel(schedule: Schedule) -> tuple[InvocationId, ...]:
     """The runs that one which comes takes the place of, if it is to cancel them."""
-    return tuple(id for id in schedule.under_way if id != schedule.late)
+    return tuple(id for id in schedule.under_way if id != schedule.late_run)
 
 
 def _latest(schedule: Schedule, now_ms: int) -> int | None:
@@ -207,7 +207,7 @@ def start(schedule: Schedule, time_ms: int, *, known: bool) -> Schedule:
     if known:
         return schedule
     run = Run(time_ms, run_id(schedule.definition.id, time_ms))
-    return _ran(msgspec.structs.replace(schedule, late=run.id if head.late else None), run)
+    return _ran(msgspec.structs.replace(schedule, late_run=run.id if head.late else None), run)
 
 
 def trigger(schedule: Schedule, time_ms: int) -> Schedule:

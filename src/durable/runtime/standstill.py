@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +15,7 @@ from durable.core import schedule
 from durable.core.ids import write_invocation
 from durable.core.invocation import Status
 from durable.core.lanes import Lane
+from durable.core.moments import write_moment
 from durable.errors import DamagedError
 from durable.runtime.beside import Beside
 from durable.runtime.gatekeeper import Gatekeeper
@@ -109,7 +109,7 @@ class Standstill:
         """But for those that stand still for a reason, which was told."""
         what = "its next run was due at {}, and did not begin; open the engine again"
         return [
-            Finding("I9", f"schedule {id!r}", what.format(datetime.fromtimestamp(due_ms / 1000, UTC).isoformat()))
+            Finding("I9", f"schedule {id!r}", what.format(write_moment(due_ms)))
             for id, due_ms in await self._beside.run(partial(_read_overdue, late_ms))
             if id not in self._scheduler.problems
         ]

@@ -23,11 +23,11 @@ class Lives:
         self,
         services: Sequence[AnyService | Callable[[], AnyService]],
         crashes: Sequence[Crash],
-        late: Hops,
-        hops: Hops,
+        calls: Hops,
+        steps: Hops,
     ) -> None:
         self._services = services
-        self._late, self._hops = late, hops
+        self._calls, self._steps = calls, steps
         self._crashes = list(crashes)
         self._keyed = bool(crashes)
         self._bursts = 0
@@ -48,7 +48,7 @@ class Lives:
         commit, written = (self._crash.commit, self._crash.written) if self._crash else (None, False)
         services = [each if isinstance(each, AnyService) else each() for each in self._services]
         self._engine = TestEngine(*services, after=self._engine, crash_at=commit, written=written)
-        self._engine.hops = self._hops
+        self._engine.hops = self._steps
         try:
             await self._engine.__aenter__()
         except EngineStoppedError:
@@ -62,7 +62,7 @@ class Lives:
         answers: list[object] = [UNSET] * len(burst)
 
         async def fill(number: int) -> None:
-            await self._late.hop()
+            await self._calls.hop()
             answers[number] = await self._ask(burst[number], f"{self._bursts}.{number}")
 
         while missing := [number for number, answer in enumerate(answers) if answer is UNSET]:
