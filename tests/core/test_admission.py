@@ -1033,6 +1033,11 @@ class Flow(RuleBasedStateMachine):
         for resident in self.of(*(status for status in Status if status is not Status.RUNNING)):
             assert resident.invocation.holds is (resident.invocation.id in self.ledger.admission.slots)
 
+    @invariant()
+    def lanes_that_stand_are_counted(self) -> None:
+        admission = self.ledger.admission
+        assert admission.turns.standing == sum(lane.placed for lane in admission.lanes.values())
+
     @precondition(lambda self: self.of(Status.RUNNING))
     @rule(data=st.data(), how=st.sampled_from(["complete", "suspend", "fail"]))
     def end(self, data: st.DataObject, how: str) -> None:

@@ -327,7 +327,7 @@ MUTANTS = (
     ),
     Mutant(
         "held slot given back on suspension", _LIMIT, "core/admission.py",
-        "for meter in had.meters if meter.limit.hold) if keep", "for meter in had.meters if False) if keep",
+        "if keep and (kept := tuple(meter for meter in freed if meter.limit.hold)):", "if False and (kept := ()):",
         ("core/test_admission.py",),
     ),
     Mutant(
@@ -337,7 +337,7 @@ MUTANTS = (
     ),
     Mutant(
         "queue without an end", _LIMIT, "core/admission.py",
-        "meter.backlog >= meter.limit.queue", "False",
+        "            if meter.queue_full:\n", "            if False:\n",
         ("core/test_admission.py", "runtime/test_limits.py"),
     ),
     Mutant(

@@ -53,18 +53,17 @@ class Admission:
         if lane.waiting or (self.opening and lane.meters) or lane.find_blocker(now_ms) is not None:
             return True
         mode = lane.key.mode
-        return any(meter.queued or meter.blocks_before(mode) for meter in lane.meters)
+        return self.turns.standing > 0 and any(meter.queued or meter.blocks_before(mode) for meter in lane.meters)
 
     def full_queue(self, request: Request, now_ms: int, *, key_free: bool) -> Meter | None:
         """Who has no room for another one that waits, if this one would have to."""
         if self.opening:
             return None  # nobody knows yet
         lane = self.lane_of(request, Mode.START)
-        bounds = (
-            meter for meter in lane.meters if meter.limit.queue is not None and meter.backlog >= meter.limit.queue
-        )
-        bound = next(bounds, None)
-        return bound if bound is not None and (not key_free or self.would_wait(lane, now_ms)) else None
+        for meter in lane.bounded:
+            if meter.queue_full:
+                return meter if not key_free or self.would_wait(lane, now_ms) else None
+        return None
 
     def count(self, invocation: Invocation) -> None:
         """Count the slots of one that was running, or held them, when the last engine ended."""
@@ -135,13 +134,16 @@ class Admission:
         had = self.slots.pop(id, None)
         if had is None:
             return
-        kept = tuple(meter for meter in had.meters if meter.limit.hold) if keep else ()
-        if kept:
+        freed = had.meters
+        if id in self._resting:
+            for meter in freed:
+                meter.resting.pop(id, None)
+        if keep and (kept := tuple(meter for meter in freed if meter.limit.hold)):
             self.slots[id] = had._replace(meters=kept)
-        for meter in had.meters:
-            meter.resting.pop(id, None)
-            if meter not in kept:
-                self.turns.give_back(meter)
+            freed = tuple(meter for meter in freed if not meter.limit.hold)
+        for meter in freed:
+            meter.used -= 1
+        self.turns.freed(freed)
 
     # -- letting in
 
@@ -184,7 +186,7 @@ class Admission:
 
     def _untake(self, lane: Lane) -> None:
         lane.picked -= 1
-        self.turns.untake(lane.meters, lane.rated)
+        self.turns.untake(lane)
 
     # -- those that run, and only wait
 
@@ -220,8 +222,8 @@ class Admission:
 
     def _occupy(self, invocation: Invocation, lane: Lane, now_ms: int) -> None:
         lane.start(now_ms)
-        kept = self._meters_of(invocation.id)
-        self.slots[invocation.id] = Slots(lane.key, invocation.request.target.key, (*kept, *lane.meters))
+        meters = (*self._meters_of(invocation.id), *lane.meters)
+        self.slots[invocation.id] = Slots(lane.key, invocation.request.target.key, meters)
 
     # -- limits
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from enum import StrEnum
 from itertools import takewhile
@@ -94,6 +94,7 @@ class Meter:
     """What one path uses of the limit that counts for it."""
 
     __slots__ = (
+        "apart_ms",
         "backlog",
         "claimant",
         "claimed",
@@ -116,6 +117,7 @@ class Meter:
         self.path, self.limit = path, limit
         self.name = "/".join(path)
         self.most = inf if limit.concurrency is None else limit.concurrency
+        self.apart_ms = 0.0 if limit.rate is None else limit.rate.apart_ms
         self.used = 0
         """Slots that are taken."""
         self.claimed = 0
@@ -146,6 +148,10 @@ class Meter:
         return self.used >= self.most
 
     @property
+    def queue_full(self) -> bool:
+        return self.limit.queue is not None and self.backlog >= self.limit.queue
+
+    @property
     def wanted(self) -> bool:
         """Whether somebody waits for a slot that is taken, and that its owner would not keep while it waits."""
         return self.full and not self.limit.hold and self.blocks_before(Mode.RESUME)
@@ -163,14 +169,13 @@ class Meter:
         rate = self.limit.rate
         if rate is None:
             return 0.0
-        return max(self.next_start_ms, now_ms) + (self.picked - rate.burst + 1) * rate.apart_ms
+        next_start_ms = self.next_start_ms if self.next_start_ms > now_ms else now_ms
+        return next_start_ms + (self.picked - rate.burst + 1) * self.apart_ms
 
     def start(self, now_ms: int) -> None:
         """One of those that were picked does."""
         self.picked -= 1
-        rate = self.limit.rate
-        assert rate is not None
-        self.next_start_ms = max(self.next_start_ms, now_ms) + rate.apart_ms
+        self.next_start_ms = max(self.next_start_ms, now_ms) + self.apart_ms
 
     def resume(self, next_start_ms: float, now_ms: int, before: Rate | None = None) -> None:
         """Go on where another meter of the path was, whose clock may have been ahead, and whose rate another."""
@@ -179,7 +184,7 @@ class Meter:
             self.next_start_ms = next_start_ms
         else:
             starts = (next_start_ms - now_ms) / (before or rate).apart_ms
-            self.next_start_ms = now_ms + min(starts, rate.burst) * rate.apart_ms
+            self.next_start_ms = now_ms + min(starts, rate.burst) * self.apart_ms
 
     def wait(self) -> timedelta:
         """About how long until a place in the line is free."""
@@ -223,6 +228,7 @@ class Lane:
 
     __slots__ = (
         "bounced",
+        "bounded",
         "claims",
         "key",
         "last_blocker",
@@ -233,6 +239,7 @@ class Lane:
         "picked",
         "placed",
         "rated",
+        "stride",
         "tag",
         "text",
         "waiting",
@@ -240,6 +247,7 @@ class Lane:
 
     def __init__(self, key: LaneKey, meters: Iterable[Meter]) -> None:
         self.key, self.text = key, key.write()
+        self.stride = 0.5**key.priority
         self.set_meters(meters)
         self.claims = 0
         """How much of what it needs is taken for its next one: slots in their order, then starts."""
@@ -263,12 +271,14 @@ class Lane:
         """Whose blocked it was among last."""
 
     def set_meters(self, meters: Iterable[Meter]) -> None:
-        self.meters = sorted(meters, key=lambda meter: meter.order)
+        self.meters = tuple(sorted(meters, key=lambda meter: meter.order))
         """Where each of them takes a slot."""
         starts = self.key.mode is Mode.START
         rated = [(rate, meter) for meter in self.meters if starts and (rate := meter.limit.rate) is not None]
-        self.rated = [meter for _, meter in sorted(rated, key=lambda each: (-each[0].apart_ms, each[1].path))]
+        self.rated = tuple(meter for _, meter in sorted(rated, key=lambda each: (-each[0].apart_ms, each[1].path)))
         """Those that count its starts, the slowest first: what it claims there is idle until the next one lets it."""
+        self.bounded = tuple(meter for meter in self.meters if meter.limit.queue is not None)
+        """Those that bound how many wait."""
 
     @property
     def eager(self) -> bool:
@@ -283,15 +293,12 @@ class Lane:
         """Where a slot is kept from the start to the end."""
         return [meter for meter in self.meters if meter.limit.hold]
 
-    @property
-    def stride(self) -> float:
-        return 0.5**self.key.priority
-
     def find_blocker(self, now_ms: int) -> Meter | None:
-        for meter in self.meters[self.claims :]:
-            if meter.full:
+        claims = self.claims
+        for meter in self.meters[claims:]:
+            if meter.used >= meter.most:
                 return meter
-        for meter in self.rated[self.claimed_starts :]:
+        for meter in self.rated[self.claimed_starts :] if claims else self.rated:
             if meter.opens_ms(now_ms) > now_ms:
                 return meter
         return None
@@ -302,15 +309,34 @@ class Lane:
 
     def take(self) -> None:
         """A slot at each meter, for one of them."""
-        for meter in self.meters[: self.claims]:
-            meter.claimed -= 1
-        for meter in self.meters[self.claims :]:
-            meter.used += 1
-        for meter in self.rated[self.claimed_starts :]:
-            meter.picked += 1
+        if self.claims:
+            self.drop_claims()
+        tag = self.tag
         for meter in self.meters:
-            meter.served = max(meter.served, self.tag)
-        self.claims = self.bounced = 0
+            meter.used += 1
+            if meter.served < tag:
+                meter.served = tag
+        for meter in self.rated:
+            meter.picked += 1
+        self.bounced = 0
+
+    def drop_claims(self) -> tuple[Sequence[Meter], Sequence[Meter]]:
+        """Of which meters it had claimed slots, and of which starts; nobody has them now."""
+        slots, starts = self.meters[: self.claims], self.rated[: self.claimed_starts]
+        self.claims = 0
+        for meter in slots:
+            meter.used -= 1
+            meter.claimed -= 1
+        for meter in starts:
+            meter.picked -= 1
+        return slots, starts
+
+    def give_back(self) -> None:
+        """What one of them took."""
+        for meter in self.meters:
+            meter.used -= 1
+        for meter in self.rated:
+            meter.picked -= 1
 
     def start(self, now_ms: int) -> None:
         for meter in self.rated:
@@ -322,7 +348,7 @@ class Lane:
             meter.used += 1
             meter.claimed += 1
             self.claims += 1
-        starts = self.rated[self.claimed_starts :] if self.claims >= len(self.meters) else []
+        starts = self.rated[self.claimed_starts :] if self.claims >= len(self.meters) else ()
         for meter in takewhile(lambda meter: meter.opens_ms(now_ms) <= now_ms, starts):
             meter.picked += 1
             self.claims += 1

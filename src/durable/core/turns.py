@@ -19,6 +19,8 @@ class Turns:
     def __init__(self) -> None:
         self.changed = False
         """Whether somebody may be let in, since somebody looked."""
+        self.standing = 0
+        """How many lanes are open, or wait for a meter: mostly none, and then nobody is overtaken."""
         self._contended: dict[Meter, None] = {}
         self._open: list[tuple[float, int, Lane]] = []
         self._bells: list[tuple[float, int, Meter]] = []
@@ -45,7 +47,7 @@ class Turns:
 
     def clear(self) -> None:
         """Other meters hold from now on."""
-        self._open, self._bells, self._contended = [], [], {}
+        self._open, self._bells, self._contended, self.standing = [], [], {}, 0
 
     def place(self, lane: Lane) -> None:
         if not lane.placed and lane.eager:
@@ -64,6 +66,7 @@ class Turns:
 
     def open(self, lane: Lane) -> None:
         """In the turn that it has."""
+        self.standing += not lane.placed
         lane.placed, self.changed = True, True
         for meter in lane.meters:
             meter.queued += 1
@@ -75,6 +78,7 @@ class Turns:
             return None
         _, _, lane = heapq.heappop(self._open)
         lane.placed = False
+        self.standing -= 1
         for meter in lane.meters:
             meter.queued -= 1
         return lane
@@ -89,6 +93,7 @@ class Turns:
     def block(self, lane: Lane, meter: Meter, now_ms: int) -> None:
         """Until the meter has room."""
         lane.placed, lane.last_blocker = True, meter
+        self.standing += 1
         if not meter.full or meter in lane.meters[: lane.claims]:  # what is claimed blocks by its rate only
             return self._await_start(lane, meter, now_ms)
         self._contended[meter] = None
@@ -119,24 +124,19 @@ class Turns:
         heapq.heappush(meter.heap(lane.key.mode), (lane.tag, next(self._numbers), lane))
 
     def unclaim(self, lane: Lane) -> None:
-        slots, starts = lane.meters[: lane.claims], lane.rated[: lane.claimed_starts]
-        lane.claims = 0
-        for meter in slots:
-            meter.claimed -= 1
-        self.untake(slots, starts)
+        self.freed(*lane.drop_claims())
 
-    def untake(self, slots: Iterable[Meter], starts: Iterable[Meter]) -> None:
-        """They are free again. Starts are those of meters whose slots are taken, too."""
+    def untake(self, lane: Lane) -> None:
+        """One of it does not go, and has left its slots and its starts."""
+        lane.give_back()
+        self.freed(lane.meters, lane.rated)
+
+    def freed(self, slots: Iterable[Meter], starts: Iterable[Meter] = ()) -> None:
+        """They are taken no more. Starts are those of meters where a slot is free, too."""
         for meter in starts:
-            meter.picked -= 1
             meter.rings = False
-        for meter in slots:
-            self.give_back(meter)
-
-    def give_back(self, meter: Meter) -> None:
-        """A slot is free."""
-        meter.used -= 1
-        self.open_next(meter)
+        for meter in slots if self.standing else ():
+            self.open_next(meter)
 
     def open_next(self, meter: Meter) -> None:
         if meter.claimant is not None and not meter.rings:
