@@ -11,13 +11,17 @@ from hypothesis import strategies as st
 from durable import Timetable
 from durable.timetable import to_ms
 
-ZONES = ("UTC", "Europe/Paris", "America/New_York", "Australia/Lord_Howe", "America/Havana", "Pacific/Apia")
+ZONES = (
+    "UTC", "Europe/Paris", "America/New_York", "Australia/Lord_Howe", "America/Havana", "Pacific/Apia",
+    "Pacific/Chatham",
+)  # fmt: skip
 # Around each zone's changes of the clock; Apia had no 30 December 2011.
 CHANGES = [
     datetime(2026, 3, 29, 1, tzinfo=UTC),
     datetime(2026, 10, 25, 1, tzinfo=UTC),
     datetime(2026, 3, 8, 7, tzinfo=UTC),
     datetime(2026, 11, 1, 6, tzinfo=UTC),
+    datetime(2026, 4, 4, 14, tzinfo=UTC),  # Chatham's, an hour before Lord Howe's
     datetime(2026, 4, 4, 15, tzinfo=UTC),
     datetime(2026, 10, 3, 15, 30, tzinfo=UTC),
     datetime(2026, 3, 8, 5, tzinfo=UTC),
@@ -26,7 +30,7 @@ CHANGES = [
 DAY_MS = 86_400_000
 
 minutes = st.sampled_from(["0", "30", "15,45", "*", "*/7", "59"])
-hours = st.sampled_from(["0", "1", "2", "3", "*", "*/2", "1-3", "23"])
+hours = st.sampled_from(["0", "1", "2", "3", "*", "*/2", "*/3", "1-3", "23"])
 days = st.sampled_from(["*", "1", "L", "29", "30"])
 crons = st.builds(lambda minute, hour, day: f"{minute} {hour} {day} * *", minutes, hours, days)
 intervals = st.integers(1, 100_000).map(lambda seconds: timedelta(seconds=seconds))
@@ -100,6 +104,36 @@ def test_a_change_of_half_an_hour() -> None:
         "05 01:45 +1100",
         "06 01:45 +1030",
     ]
+
+
+@pytest.mark.parametrize("cron", ["* 3 * * *", "50 */3 * * *", "*/20 */3 * * *", "30 */2 * * *", "* 2 * * *"])
+@pytest.mark.parametrize("tz", ["Pacific/Chatham", "Australia/Lord_Howe", "Europe/Paris"])
+def test_what_has_a_star_runs_whenever_the_wall_says_so(cron: str, tz: str) -> None:
+    """Chatham's clocks are set back from 03:45 to 02:45, in the middle of an hour."""
+    timetable = Timetable(cron, tz=tz)
+    for start in (datetime(2026, 4, 4, tzinfo=UTC), datetime(2026, 10, 24, 12, tzinfo=UTC)):
+        walls = [(start + timedelta(minutes=minute)).astimezone(ZoneInfo(tz)) for minute in range(2 * 24 * 60)]
+        minute, hour, *_ = cron.split()
+        expected = [to_ms(wall) for wall in walls if _says(minute, wall.minute) and _says(hour, wall.hour)]
+        found, moment_ms = list[int](), to_ms(start) - 1
+        while (moment_ms := timetable.after(moment_ms) or 0) <= to_ms(walls[-1]):
+            found.append(moment_ms)
+        assert found == expected
+
+
+def _says(field: str, number: int) -> bool:
+    first, _, every = field.partition("/")
+    return number % int(every) == 0 if every else first in ("*", str(number))
+
+
+def test_a_midnight_that_comes_twice() -> None:
+    """In St. John's it was 23:01 again after 00:00, in 2009 as the month began."""
+    for cron in ("* * * * SUN", "* * * 11 *"):
+        assert walls(cron, "America/St_Johns", "2009-10-31T23:59", 3) == [
+            "01 00:00 -0230",
+            "01 00:00 -0330",
+            "01 00:01 -0330",
+        ]
 
 
 def test_a_day_that_a_zone_has_not() -> None:

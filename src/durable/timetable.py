@@ -141,7 +141,7 @@ class Timetable(msgspec.Struct, frozen=True, omit_defaults=True):
 def _cron_after(expression: str, tz: str, moment_ms: int) -> int | None:
     try:
         moment = datetime.fromtimestamp(moment_ms // 1000, _zone(tz))
-        for time in CronSim(expression, moment):
+        for time in _Walk(expression, moment):
             time_ms = to_ms(time)
             # In an hour that comes twice, what is next on the wall may have been an hour ago.
             if time_ms > moment_ms:
@@ -149,6 +149,38 @@ def _cron_after(expression: str, tz: str, moment_ms: int) -> int | None:
     except (OverflowError, ValueError):  # the year 9999
         return None
     return None
+
+
+class _Walk(CronSim):
+    """Never goes back, where a clock is set back within an hour or past midnight: there it would for ever."""
+
+    def advance_month(self) -> None:
+        before = self.dt
+        super().advance_month()
+        self._stay_behind(before)
+
+    def advance_day(self) -> bool:
+        before = self.dt
+        moved = super().advance_day()
+        self._stay_behind(before)
+        return moved
+
+    def _stay_behind(self, before: datetime) -> None:
+        """Of a midnight that comes twice, it may be the second."""
+        if self.fixup_tz is None and self.dt.astimezone(UTC) < before.astimezone(UTC):
+            self.dt = self.dt.replace(fold=1)
+
+    def advance_hour(self) -> bool:
+        if self.fixup_tz is not None:  # on a wall without changes
+            return super().advance_hour()
+        if self.dt.hour in self.hours:
+            return False
+        # The day must be looked at again where it ends, and clocks change at quarters.
+        self.tick(_QUARTER - (60 * self.dt.minute + self.dt.second) % _QUARTER)
+        return True
+
+
+_QUARTER = 900
 
 
 def to_ms(moment: datetime) -> int:
