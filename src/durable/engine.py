@@ -205,7 +205,7 @@ class _Running:
             self.kernel.on_start, self.kernel.on_wake = self.invoker.start, self.invoker.wake
             self.kernel.on_halt = self.invoker.halt
             self.scheduler = Scheduler(self.kernel, version=options.version)
-            self.schedules = ScheduleVerbs(self.kernel, self.scheduler, self.outside.check)
+            self.schedules = ScheduleVerbs(self.kernel, self.scheduler, self.outside.check, self._check_input)
             self.kernel.on_done, self.kernel.on_timer = self._done, self.timekeeper.arm
             self.kernel.on_stop, self.kernel.writer.on_full = self._stopped, self.outside.refuse
             self.recovery = Recovery(self.kernel, self.invoker, opened)
@@ -264,6 +264,12 @@ class _Running:
         self.gatekeeper.start()
         self.retention.arm()
         self.auditor.arm()
+
+    def _check_input(self, definition: Definition) -> None:
+        target = definition.target
+        bound = self._bound.get((target.service, target.handler))
+        if bound is not None:  # or it is a handler of the engine's own
+            bound.handler.check_input(definition.payload)
 
     def _done(self, resident: Resident, number: int) -> None:
         self.outside.done(resident, number)

@@ -250,6 +250,10 @@ class Handler(Generic[Args, R_co]):
         output = await self._signature.function(service, self._signature.context(machine), *inputs)
         return encode_as(self._signature.output_type, output, _Part("output", self))
 
+    def check_input(self, payload: bytes, /) -> None:
+        """:class:`PayloadError` with status 400 if it is none."""
+        self._decode_input(payload)
+
     def _decode_input(self, payload: bytes) -> tuple[Any, ...]:
         parameter = self._signature.input
         if parameter is None:

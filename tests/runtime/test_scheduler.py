@@ -12,6 +12,7 @@ from durable import (
     EngineStoppedError,
     Limit,
     ObjectContext,
+    PayloadError,
     ScheduleNotFoundError,
     ScheduleStateError,
     Service,
@@ -318,6 +319,18 @@ async def test_what_is_there_is_created_no_more_but_put() -> None:
         await engine.skip(HOUR)
 
         assert reports.begun == ["01 00:30"]
+
+
+async def test_an_input_that_the_handler_cannot_take_is_refused_when_it_is_written() -> None:
+    async with TestEngine(Reports()) as engine:
+        wrong: Any = 7
+        await engine.schedules.create("it", HOURLY, Reports.build, "eu")
+
+        for verb in (engine.schedules.create, engine.schedules.put):
+            with pytest.raises(PayloadError, match=r"the input of Reports\.build does not decode: Expected `str`"):
+                await verb("other", HOURLY, Reports.build, wrong)
+
+        assert [each.id for each in await engine.schedules.all()] == ["it"]
 
 
 class Shop(Service):

@@ -24,8 +24,10 @@ MOST_SPANS = 100
 class ScheduleVerbs:
     """Implements :class:`durable.schedules.ScheduleDoor`."""
 
-    def __init__(self, kernel: Kernel, scheduler: Scheduler, check: Callable[[], None]) -> None:
-        self._kernel, self._scheduler, self._check = kernel, scheduler, check
+    def __init__(
+        self, kernel: Kernel, scheduler: Scheduler, check: Callable[[], None], check_input: Callable[[Definition], None]
+    ) -> None:
+        self._kernel, self._scheduler, self._check, self._check_input = kernel, scheduler, check, check_input
 
     async def define(self, definition: Definition, /, *, new: bool) -> ScheduleInfo:
         self._check()
@@ -34,6 +36,7 @@ class ScheduleVerbs:
         target, now_ms = definition.target, self._kernel.clock.now_ms()
         if (target.service, target.handler) not in self._kernel.ledger.directory:
             raise unknown_handler(target).error()
+        self._check_input(definition)
         if definition.id not in (*self._scheduler.rows, *self._scheduler.damaged):
             return await self._write(schedule.begin(definition, now_ms))
         row = self._own(definition.id)

@@ -96,6 +96,7 @@ async def test_a_backfill_runs_the_past(client: httpx.AsyncClient, engine: Admin
         ({"service": "Counter", "handler": "add", "input": 1}, 422, "Counter/add needs a key"),
         ({"handler": "stamp"}, 422, "takes bytes"),
         ({"handler": "deliver"}, 422, "takes no input"),
+        ({"input": {"title": "tea", "grams": "7"}}, 422, "Expected `int`, got `str` - at `$.grams`"),
         ({"id": "a/b"}, 422, "has no slash"),
         ({"colour": "red"}, 422, "colour"),
         (

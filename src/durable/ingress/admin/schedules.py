@@ -13,7 +13,7 @@ from starlette.responses import Response
 from durable.core.entries import Target
 from durable.core.invocation import Kind
 from durable.core.schedule import Definition
-from durable.errors import TerminalError
+from durable.errors import PayloadError, TerminalError
 from durable.flow import check_limit_key, check_priority, no_named_limit
 from durable.ingress import paths
 from durable.ingress.admin import replies
@@ -109,6 +109,8 @@ async def delete(engine: Administered, request: Request) -> Response:
 async def _done(verb: Awaitable[T]) -> T:
     try:
         return await verb
+    except PayloadError as error:
+        raise Refusal(422, error.message) from error
     except TerminalError as error:
         raise Refusal(error.status, error.message) from error
     except ValueError as error:
