@@ -304,7 +304,9 @@ async def test_a_deleted_one_is_gone_and_its_run_goes_on() -> None:
 
         assert reports.ended == ["01 01:00"]
         assert await engine.schedules.all() == []
-        with pytest.raises(ScheduleNotFoundError):
+        with pytest.raises(
+            ScheduleNotFoundError, match=r"no schedule 'hourly'; `await engine\.schedules\.all\(\)`, over"
+        ):
             await engine.schedules.get("hourly")
 
 

@@ -91,7 +91,9 @@ class Scheduler:
         if id in self.damaged:
             raise DamagedError(self.damaged[id])
         if id not in self.rows:
-            raise ScheduleNotFoundError(f"there is no schedule {id!r}")
+            raise ScheduleNotFoundError(
+                f"there is no schedule {id!r}; `await engine.schedules.all()`, over HTTP GET /schedules, says which are"
+            )
         return self.rows[id]
 
     def write(self, row: Schedule) -> None:

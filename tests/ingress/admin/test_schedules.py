@@ -71,7 +71,11 @@ async def test_pause_trigger_resume_and_delete(client: httpx.AsyncClient, engine
     assert not (await client.patch("/schedules/it/resume")).json()["paused"]
     assert (await client.delete("/schedules/it")).status_code == 200
 
-    refuses(await client.get("/schedules/it"), 404, "there is no schedule 'it'")
+    refuses(
+        await client.get("/schedules/it"),
+        404,
+        "there is no schedule 'it'; `await engine.schedules.all()`, over HTTP GET /schedules, says which are",
+    )
 
 
 async def test_a_backfill_runs_the_past(client: httpx.AsyncClient, engine: AdminEngine) -> None:
