@@ -163,6 +163,19 @@ async def test_a_call_waits_no_longer_than_its_client(engine):
         assert await client.invocation(late.value.id).result() == "here"
 
 
+async def test_a_call_that_is_late_says_if_the_invocation_is_paused(engine):
+    ask = Greeter.ask.options(idempotency_key="once")
+    sent = await engine.send(ask)
+    await sent.pause()
+
+    transport = httpx.ASGITransport(ingress(engine))
+    async with HttpClient("http://shop", transport=transport, timeout=SOON) as client:
+        with pytest.raises(OutcomeTimeoutError, match="is paused, and goes on once it is resumed") as late:
+            await client.call(ask)
+
+    assert f"or with client.invocation({sent.id!r}).result()" in str(late.value)
+
+
 async def test_a_result_takes_as_long_as_it_takes(engine):
     polls = []
 

@@ -133,6 +133,18 @@ async def test_what_a_late_answer_names_is_on_the_disk(client: httpx.AsyncClient
     assert (answer.status_code, status) == (408, "running")
 
 
+async def test_a_late_answer_says_if_somebody_has_to_resume_the_invocation(
+    client: httpx.AsyncClient, engine: TestEngine
+) -> None:
+    sent = await engine.send(Asker.ask)
+    await sent.pause()
+
+    answer = await client.get(f"/restate/invocation/{sent.id}/attach?timeout=0")
+
+    assert answer.status_code == 408
+    assert "the invocation is paused, and goes on once it is resumed; attach to it" in answer.json()["message"]
+
+
 async def test_an_engine_that_is_closed_answers_503() -> None:
     engine = TestEngine(Counter())
     async with httpx.AsyncClient(transport=httpx.ASGITransport(ingress(engine)), base_url="http://x") as client:

@@ -10,8 +10,7 @@ ATTACHES = ["/restate/workflow/Flow/w/attach", "/restate/attach/{}", "/restate/i
 
 
 def late(id: str) -> dict[str, object]:
-    attach = f"GET /restate/invocation/{id}/attach"
-    message = f"no outcome yet: the invocation goes on, unless it is paused; attach to it with {attach}"
+    message = f"no outcome yet: the invocation goes on; attach to it with GET /restate/invocation/{id}/attach"
     return {"code": 408, "message": message, "source": "ingress"}
 
 

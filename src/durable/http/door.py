@@ -31,9 +31,7 @@ class HttpDoor:
         response = answer.response
         if goes_on(response):
             id = response.headers["x-restate-id"]
-            raise OutcomeTimeoutError(
-                f"no outcome in time: the invocation goes on, unless it is paused; attach to it by its id {id}", id
-            )
+            raise OutcomeTimeoutError(f"{replies.message(response)}, or with client.invocation({id!r}).result()", id)
         return replies.outcome(response)
 
     async def send(self, outbound: Outbound, delay: timedelta | None) -> str:

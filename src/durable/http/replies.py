@@ -44,6 +44,11 @@ def outcome(response: httpx.Response) -> Outcome:
     raise _failure(response).error()
 
 
+def message(response: httpx.Response) -> str:
+    """Of an error."""
+    return _failure(response).message
+
+
 def invocation_id(response: httpx.Response) -> str:
     """Of what was sent."""
     if not response.is_success:

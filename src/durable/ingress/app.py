@@ -228,7 +228,7 @@ class Ingress:
         """The client's time is over; what it is told must be on the disk, as ``peek`` sees to."""
         known = await self._door.peek(id)
         if known is None or known.outcome is None:
-            return replies.late(id)
+            return replies.late(id, paused=known is not None and known.paused)
         return replies.completed(id, known.outcome, visit.services.output_type(known.target), known.expires)
 
     async def _output(self, query: paths.Query, visit: Visit) -> Response:

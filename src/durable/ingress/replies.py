@@ -75,10 +75,10 @@ def refused(refusal: Refusal) -> Response:
     return _failed(Failure(refusal.status, refusal.message), "ingress", refusal.headers)
 
 
-def late(id: str) -> Response:
+def late(id: str, *, paused: bool) -> Response:
     """The client's time is over, the invocation's is not."""
-    attach = f"GET /restate/invocation/{id}/attach"
-    message = f"no outcome yet: the invocation goes on, unless it is paused; attach to it with {attach}"
+    state = "is paused, and goes on once it is resumed" if paused else "goes on"
+    message = f"no outcome yet: the invocation {state}; attach to it with GET /restate/invocation/{id}/attach"
     return _failed(Failure(408, message), "ingress", {"x-restate-id": id})
 
 

@@ -111,7 +111,8 @@ class Outside:
             invocation = await self.look(id)
         except InvocationNotFoundError:
             return None
-        return Peeked(invocation.request.target, invocation.outcome, _moment(invocation.expires_ms))
+        paused = invocation.status is Status.PAUSED
+        return Peeked(invocation.request.target, invocation.outcome, _moment(invocation.expires_ms), paused)
 
     async def look(self, id: str) -> Invocation:
         """The invocation as it is on the disk, or newer."""

@@ -57,6 +57,8 @@ class Peeked(NamedTuple):
     outcome: Outcome | None
     """``None``: not completed."""
     expires: datetime | None
+    paused: bool = False
+    """It goes on when somebody resumes it."""
 
 
 class HandlerInfo(NamedTuple):
