@@ -69,6 +69,20 @@ def test_a_kill_completes_the_family_and_leaves_strangers_alone(ledger: Ledger) 
     assert effects(ledger)[-4:] == [Stop(root), Done(root), Stop(child), Done(child)]
 
 
+def test_a_kill_completes_a_child_that_others_of_the_family_met_before(ledger: Ledger) -> None:
+    root = accept(ledger)
+    calls(ledger, root, 2)
+    calls(ledger, root, 3)
+    child, other = ledger.invocations[id_of(2)], ledger.invocations[id_of(3)]
+    for each in (child, other):
+        calls(ledger, each, 4)
+    assert ledger.invocations[id_of(4)].invocation.request.invoked_by == id_of(2)
+
+    control.carry_out(ledger, order("kill"), NOW)
+
+    assert {resident.invocation.status for resident in ledger.invocations.values()} == {Status.COMPLETED}
+
+
 def test_a_kill_keeps_no_record_of_a_child_that_waits_for_the_same_key(ledger: Ledger) -> None:
     root = accept(ledger, ADD)
     commands.apply(ledger, root, Send(ADD, b"{}", {}, None, id_of(2), None), NOW)

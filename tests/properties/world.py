@@ -348,6 +348,8 @@ class World:
 
     def _done(self, resident: Resident) -> None:
         id, outcome = resident.invocation.id, resident.invocation.outcome
+        if resident.purged:
+            return  # it never started; the same decision may have accepted another under its id
         assert id not in self.memory.outcomes, "a second outcome"
         assert outcome is not None
         assert id not in self.attempts

@@ -102,26 +102,24 @@ def kill(ledger: Ledger, resident: Resident, now_ms: int) -> None:
 
 def _family(ledger: Ledger, root: Resident) -> tuple[list[Resident], list[InvocationId]]:
     """The invocation and its live descendants, and the ids of those that are not in memory."""
-    family: list[Resident] = []
-    missing: list[InvocationId] = []
-    waiting, seen = [root.invocation.id], set[InvocationId]()
-    while waiting:
-        id = waiting.pop()
-        if id in seen:
-            continue
-        seen.add(id)
-        resident = ledger.find(id)
-        if resident is None:
-            missing.append(id)
-        elif resident is root or _lives_for(resident, seen):
-            waiting += [entry.invocation_id for entry in resident.entries if isinstance(entry, Call | Send)]
-            family.append(resident)
+    family, missing, ids = [root], list[InvocationId](), {root.invocation.id}
+    for parent in family:  # which grows meanwhile
+        for entry in parent.entries:
+            if not isinstance(entry, Call | Send) or entry.invocation_id in ids:
+                continue
+            child = ledger.find(entry.invocation_id)
+            if child is None:
+                missing.append(entry.invocation_id)
+            elif _lives_for(child, parent):
+                ids.add(entry.invocation_id)
+                family.append(child)
     return family, missing
 
 
-def _lives_for(resident: Resident, family: set[InvocationId]) -> bool:
-    """Whether it has not completed, and was accepted for one of these: a call may meet one that was there before."""
-    return resident.invocation.status is not Status.COMPLETED and resident.invocation.request.invoked_by in family
+def _lives_for(child: Resident, parent: Resident) -> bool:
+    """Whether it has not completed, and was accepted for this one: a call may meet one that was there before."""
+    invocation = child.invocation
+    return invocation.status is not Status.COMPLETED and invocation.request.invoked_by == parent.invocation.id
 
 
 def pause(ledger: Ledger, resident: Resident, now_ms: int) -> None:
