@@ -247,6 +247,15 @@ def test_a_retention_without_a_unit_is_refused(keyword):
         unchecked(**{keyword: 3600})
 
 
+@pytest.mark.parametrize(
+    "keywords", [{"concurrency": 1}, {"queue": 5}, {"hold": True}, {"singleton": "skip"}, {"rate": None}], ids=str
+)
+def test_a_class_cannot_bind_each_of_its_handlers(keywords):
+    (keyword,) = keywords
+    with pytest.raises(TypeError, match=rf"^{keyword} of the class Wrong would bind nothing: .*@handler\({keyword}="):
+        type("Wrong", (Service,), {}, **keywords)
+
+
 def test_an_unknown_keyword_is_refused():
     with pytest.raises(TypeError, match="'retries'"):
         unchecked(retries=3)

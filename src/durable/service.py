@@ -25,6 +25,7 @@ from durable.settings import (
     HandlerKeywords,
     ServiceKeywords,
     Settings,
+    check_class_keywords,
     documentation,
     wire_name,
 )
@@ -52,6 +53,7 @@ class AnyService:
 
     def __init_subclass__(cls, *, name: str | None = None, **keywords: Unpack[ServiceKeywords]) -> None:
         super().__init_subclass__()
+        check_class_keywords(keywords, cls.__name__)
         cls.__keywords__ = Declaration(name=wire_name(name or cls.__name__, SERVICE_NAME), **keywords)
         if AnyService not in cls.__bases__:
             _define(cls)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from inspect import cleandoc
 from typing import TypedDict
@@ -59,6 +59,16 @@ class HandlerKeywords(ServiceKeywords, total=False):
     """One call runs at a time; and what others do meanwhile."""
     debounce: Debounce
     """Of calls soon after one another the last one runs."""
+
+
+def check_class_keywords(keywords: Iterable[str], name: str) -> None:
+    """Refuse what a class cannot say for each of its handlers."""
+    for keyword in keywords:
+        if keyword in HandlerKeywords.__annotations__ and keyword not in ServiceKeywords.__annotations__:
+            raise TypeError(
+                f"{keyword} of the class {name} would bind nothing: say it on its handlers, with "
+                f"@handler({keyword}=...); a Limit('service/{name}', ...) in Options(limits=...) holds for all of them"
+            )
 
 
 class Declaration(msgspec.Struct, frozen=True, kw_only=True):

@@ -128,6 +128,17 @@ def test_a_moment_of_absence_misses_nothing() -> None:
     assert drained(schedule.notice(row, BEGUN + HOUR + GRACE_MS + 1).schedule) == []
 
 
+@pytest.mark.parametrize("catch_up", ["none", "all"])
+def test_with_jitter_a_time_is_as_old_as_its_start(catch_up: str) -> None:
+    window = {} if catch_up == "none" else {"window": timedelta(milliseconds=GRACE_MS)}
+    row = hourly(catch_up=catch_up, jitter=timedelta(minutes=50), **window)
+    starts_ms = schedule.starts_ms(row, BEGUN + HOUR)
+    assert starts_ms > BEGUN + HOUR + GRACE_MS
+
+    assert drained(schedule.notice(row, starts_ms + GRACE_MS).schedule) == [1]
+    assert drained(schedule.notice(row, starts_ms + GRACE_MS + 1).schedule) == []
+
+
 def test_several_that_were_missed_are_run_in_order_also_where_one_would_be_skipped() -> None:
     row = ran(schedule.notice(hourly(catch_up="all"), BEGUN + HOUR).schedule)
 

@@ -177,12 +177,18 @@ def _latest(schedule: Schedule, now_ms: int) -> int | None:
 def _caught_up(schedule: Schedule, latest: int, now_ms: int) -> Span | None:
     timetable, seen_ms = schedule.definition.timetable, schedule.seen_ms
     window_ms = GRACE_MS if timetable.catch_up == "none" else timetable.window_ms
-    oldest_ms = seen_ms + 1 if window_ms is None else max(seen_ms + 1, now_ms - window_ms - timetable.jitter_ms)
+    oldest_ms = seen_ms + 1 if window_ms is None else max(seen_ms + 1, _oldest(schedule, now_ms - window_ms))
     if latest < oldest_ms:
         return None
     if timetable.catch_up == "all":
         return Span(oldest_ms - 1, latest)
     return Span(seen_ms if timetable.after(seen_ms) == latest else latest - 1, latest)
+
+
+def _oldest(schedule: Schedule, since_ms: int) -> int:
+    """The first time that should have started since then, with its jitter; or that moment, if one came after it."""
+    last = schedule.definition.timetable.latest(schedule.seen_ms, since_ms)  # those before it started before it was due
+    return last if last is not None and starts_ms(schedule, last) >= since_ms else since_ms + 1
 
 
 def next_ms(schedule: Schedule) -> int | None:
