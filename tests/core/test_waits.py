@@ -163,7 +163,7 @@ def test_why_tells_the_limits_that_are_full_and_how_many_wait(ledger: Ledger) ->
 
     assert reasons(ledger, ready) == [
         ("service/Mail lets 1 run at once, and 1 do (by the limit service/*)", None),
-        ("1 wait with the same limits, itself among them", None),
+        ("1 wait with the same limits and priority, itself among them", None),
     ]
 
 
@@ -201,7 +201,7 @@ def test_why_of_a_lane_that_is_unknown_says_so(ledger: Ledger) -> None:
     ledger.change(ready, lane=LaneKey.of(ready.invocation.request, Mode.START, keyed=False).write())
     ledger.admission.lanes.clear()
 
-    assert reasons(ledger, ready) == [("0 wait with the same limits, itself among them", None)]
+    assert reasons(ledger, ready) == [("0 wait with the same limits and priority, itself among them", None)]
 
 
 def test_why_tells_when_something_begins(ledger: Ledger) -> None:

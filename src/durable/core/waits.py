@@ -205,7 +205,7 @@ def _limited(ledger: Ledger, invocation: Invocation, now_ms: int) -> Iterator[Re
             yield Reason(meter.start_rule, math.ceil(meter.opens_ms(now_ms)))
         elif meter.blocks_before(key.mode) and not claimed:
             yield Reason(f"others wait for {meter.name} too, and their turn is before its own")
-    yield Reason(f"{0 if lane is None else lane.waiting} wait with the same limits, itself among them")
+    yield Reason(f"{0 if lane is None else lane.waiting} wait with the same limits and priority, itself among them")
 
 
 def _behind(ledger: Ledger, what: str, id: InvocationId | None, asked: _Asked) -> Reason:

@@ -13,6 +13,7 @@ import msgspec
 from durable.audit import Audit
 from durable.engine import Engine
 from durable.errors import EngineStoppedError
+from durable.futures import check_duration
 from durable.options import Options
 from durable.runtime.attempt import Attempt
 from durable.runtime.steps import Step
@@ -128,6 +129,7 @@ class TestEngine(Engine):
 
     async def skip(self, duration: timedelta, /) -> None:
         """Move the clock, firing every timer on the way, in order."""
+        check_duration(duration, "what is skipped")
         until_ms = self.clock.now_ms() + round(duration.total_seconds() * 1000)
         await self.settle()
         while (due_ms := self.clock.next_ms()) is not None and due_ms <= until_ms:
