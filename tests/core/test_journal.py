@@ -75,6 +75,16 @@ def test_another_command_diverges_and_shows_both_sides() -> None:
     )
 
 
+def test_where_a_long_input_differs_is_shown() -> None:
+    before, after = (SetState("cart", b"x" * 300 + number + b"y" * 300) for number in (b"12", b"5"))
+
+    with pytest.raises(Divergence) as raised:
+        Journal([before]).issue(after)
+
+    was, now = b"x" * 20 + b"12" + b"y" * 18, b"x" * 20 + b"5" + b"y" * 19
+    assert str(raised.value).splitlines()[-1] == f"  differs   in value from byte 300 on: {was!r}, now {now!r}"
+
+
 def test_another_name_diverges() -> None:
     journal = Journal([CHARGE])
 

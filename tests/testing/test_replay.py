@@ -60,6 +60,13 @@ class Renamed(Shop, name="Shop"):
         return order.upper()
 
 
+class Relabelled(Service, name="Shop"):
+    @handler
+    async def buy(self, ctx: Context, order: str) -> str:
+        await ctx.run("pay", print, order)
+        return order
+
+
 async def recorded() -> TestEngine:
     async with TestEngine(Shop([])) as engine:
         await engine.call(Shop.buy, "o-1")
@@ -84,6 +91,15 @@ async def test_another_command_is_shown_beside_the_journal_with_its_line():
     assert "Run(completion=2, name='ship')" in different
     assert "Sleep(completion=2)" in different
     assert different.endswith(f"{__file__}:{line}")
+
+
+async def test_what_differs_of_the_same_command_is_shown_below_it():
+    with pytest.raises(ReplayDivergedError) as caught:
+        await replay_check(await recorded(), Relabelled())
+
+    rows = str(caught.value).splitlines()
+    below = rows[1 + next(number for number, row in enumerate(rows) if row.startswith("  !"))]
+    assert below == "    differs in name"
 
 
 @pytest.mark.parametrize(

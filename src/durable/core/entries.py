@@ -7,12 +7,16 @@ that begins with its tag: fields may be added at the end, with a default; none m
 
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import Any, ClassVar, Literal
 
 import msgspec
 
 from durable.core.ids import InvocationId
 from durable.core.outcome import Outcome
+
+_SEEN = 40
+"""How many bytes of a long value are shown, around where it differs."""
 
 Verb = Literal["kill", "pause", "resume", "restart", "purge", "purge-journal"]
 
@@ -41,13 +45,14 @@ class Command(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     def matches(self, issued: Command) -> bool:
         """Whether code that issued ``issued`` took the recorded path."""
-        if type(self) is not type(issued):
-            return False
-        return all(
-            getattr(self, field) == getattr(issued, field)
-            for field in self.__struct_fields__
-            if field not in self.varying
-        )
+        return type(self) is type(issued) and self.difference(issued) is None
+
+    def difference(self, issued: Command) -> str | None:
+        """The first field in which another one of its kind differs; and where, if that is too long to see."""
+        for field in self.__struct_fields__:
+            if field not in self.varying and getattr(self, field) != getattr(issued, field):
+                return f"{field}{_place(getattr(self, field), getattr(issued, field))}"
+        return None
 
     def __str__(self) -> str:
         fields = (f"{name}={_show(getattr(self, name))}" for name in self.__struct_fields__ if name not in self.varying)
@@ -57,6 +62,14 @@ class Command(msgspec.Struct, frozen=True, array_like=True, gc=False):
 def _show(value: Any) -> str:
     text = str(value) if isinstance(value, Target) else repr(value)
     return text if len(text) <= 200 else f"{text[:200]}... ({len(text)} characters)"
+
+
+def _place(recorded: object, issued: object) -> str:
+    if not (isinstance(recorded, bytes) and isinstance(issued, bytes)) or max(len(recorded), len(issued)) <= _SEEN:
+        return ""
+    same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(recorded, issued, strict=False)))
+    start = max(0, same - _SEEN // 2)
+    return f" from byte {same} on: {recorded[start : start + _SEEN]!r}, now {issued[start : start + _SEEN]!r}"
 
 
 class Question(Command, frozen=True):

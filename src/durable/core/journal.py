@@ -26,8 +26,15 @@ class Divergence(Exception):
             f"replay diverged at journal entry {index}:\n"
             f"  recorded  {recorded or 'nothing more'}\n"
             f"  issued    {issued or 'nothing: the handler ended here'}"
+            f"{_difference(recorded, issued)}"
         )
         self.index, self.recorded, self.issued = index, recorded, issued
+
+
+def _difference(recorded: Command | None, issued: Command | None) -> str:
+    if recorded is None or issued is None or type(recorded) is not type(issued):
+        return ""
+    return f"\n  differs   in {recorded.difference(issued)}"
 
 
 class Journal:

@@ -250,6 +250,8 @@ def _columns(recording: Recording, walker: _Walker, source: str) -> str:
         right = f"{_cell(str(new[0])):<{_WIDTH}} {new[1]}" if new else "nothing"
         mark, number = " " if same[index] else "!", old[0] if old else ""
         lines.append(f"  {mark} {number!s:<6} {left:<{_WIDTH}} {right}")
+        if old and new and index == first and type(old[1]) is type(new[0]):
+            lines.append(f"    differs in {old[1].difference(new[0])}")
     return "\n".join(lines)
 
 
