@@ -151,6 +151,10 @@ def _cron_after(expression: str, tz: str, moment_ms: int) -> int | None:
     return None
 
 
+_QUARTER = 900
+"""Seconds; at these clocks change."""
+
+
 class _Walk(CronSim):
     """Never goes back, where a clock is set back within an hour or past midnight: there it would for ever."""
 
@@ -178,9 +182,6 @@ class _Walk(CronSim):
         # The day must be looked at again where it ends, and clocks change at quarters.
         self.tick(_QUARTER - (60 * self.dt.minute + self.dt.second) % _QUARTER)
         return True
-
-
-_QUARTER = 900
 
 
 def to_ms(moment: datetime) -> int:
